@@ -1,0 +1,1 @@
+"""A task queue in PostgreSQL for asyncio programs."""

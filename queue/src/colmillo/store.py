@@ -1,0 +1,273 @@
+"""What a store must do. `PostgresStore` and `MemoryStore` are the two that ship.
+
+Guarantees every store gives (the conformance suite in `colmillo.testing` checks them):
+
+* A task is run by one worker at a time. Each claim gives it a larger lease number, and every
+  later word about the task must carry that number; a stale one changes nothing.
+* A unique hash is held by at most one live (waiting or running) task.
+* Times are taken from the store's own clock, never from the caller's.
+* With a ``connection``, everything happens in that connection's open transaction, and is
+  undone with it. Without one, each call is atomic by itself.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import NewType, Protocol
+from uuid import UUID
+
+TaskId = NewType("TaskId", int)
+WorkerId = NewType("WorkerId", UUID)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewTask:
+    """A task to be enqueued. Made by `Task.new`; change it with `with_options`.
+
+    ``payload`` is JSON text of one object: the arguments by name. ``run_at`` and ``delay``
+    exclude each other; neither means now. Higher ``priority`` runs first.
+    ``max_attempts`` None means no limit. ``unique_hash`` is 32 bytes or None.
+    """
+
+    name: str
+    queue: str
+    payload: str
+    priority: int = 0
+    max_attempts: int | None = 25
+    run_at: datetime | None = None
+    delay: timedelta | None = None
+    unique_hash: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enqueued:
+    """The answer to an enqueue: the task's id and whether this call inserted it.
+
+    When ``inserted`` is false, ``id`` is the live task that already held the unique hash.
+    """
+
+    id: TaskId
+    inserted: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimedTask:
+    """A task that this worker owns until its worker lease ends."""
+
+    id: TaskId
+    lease: int
+    name: str
+    queue: str
+    payload: str
+    attempt: int
+    max_attempts: int | None
+    enqueued_at: datetime
+    run_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finish:
+    """Done: the task is removed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Again:
+    """The task waits again, for ``delay`` from the store's now.
+
+    ``keep_attempt`` false gives the attempt back (snooze, release). ``error`` is added to the
+    task's bounded error history.
+    """
+
+    delay: timedelta = timedelta(0)
+    keep_attempt: bool = True
+    error: str | None = None
+
+
+class Ending(StrEnum):
+    """Why a task was set aside in the archive."""
+
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    DISCARDED = "discarded"
+    QUARANTINED = "quarantined"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetAside:
+    """The task leaves the live table for the archive."""
+
+    ending: Ending
+    error: str
+
+
+Verdict = Finish | Again | SetAside
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settlement:
+    """One verdict over one claim. Matches on id and lease, or changes nothing."""
+
+    id: TaskId
+    lease: int
+    verdict: Verdict
+
+
+class State(StrEnum):
+    """Where a task is. The archive's endings are states too: a task has one story."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    DISCARDED = "discarded"
+    QUARANTINED = "quarantined"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskRecord:
+    """What the store knows of a task, live or archived. For people and tests, not for workers."""
+
+    id: TaskId
+    name: str
+    queue: str
+    state: State
+    payload: str
+    priority: int
+    attempt: int
+    max_attempts: int | None
+    run_at: datetime
+    enqueued_at: datetime
+    lease: int
+    crashes: int
+    worker: WorkerId | None = None
+    errors: tuple[str, ...] = field(default=())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rescued:
+    """What a rescue did: how many tasks wait again, and which were quarantined."""
+
+    released: int
+    quarantined: tuple[TaskId, ...]
+
+
+class Store(Protocol):
+    """A place where tasks live. See the module's docstring for what all methods guarantee.
+
+    Any method may raise the driver's own errors when the database cannot be reached.
+    """
+
+    async def enqueue(
+        self, tasks: Sequence[NewTask], *, connection: object | None = None
+    ) -> list[Enqueued]:
+        """Adds the tasks, in one statement, and answers in their order.
+
+        A task whose unique hash is held by a live one is skipped; the answer names the holder.
+        The caller's transaction is never aborted by a duplicate. Workers of the queues
+        concerned are woken when the transaction commits.
+        """
+        ...
+
+    async def claim(self, worker: WorkerId, room: Mapping[str, int]) -> list[ClaimedTask]:
+        """Takes up to ``room[queue]`` due tasks of each queue for a worker whose lease lives.
+
+        Highest priority first, then by due time, then by id. Takes nothing for a worker whose
+        lease is over.
+        """
+        ...
+
+    async def settle(
+        self, settlements: Sequence[Settlement], *, connection: object | None = None
+    ) -> frozenset[TaskId]:
+        """Carries the verdicts out in one statement; returns the ids that were *not* settled
+        because their lease number is no longer current (the lease was lost)."""
+        ...
+
+    async def release_strays(self, worker: WorkerId, running: Sequence[TaskId]) -> int:
+        """Gives back the worker's running tasks that are not in ``running``, attempts restored.
+
+        For a claim whose answer was lost on the way; call it with no claim under way.
+        """
+        ...
+
+    async def register(self, worker: WorkerId, *, name: str, lease: timedelta) -> None:
+        """Starts the worker's lease. ``name`` is for people (host and process)."""
+        ...
+
+    async def renew(self, worker: WorkerId, lease: timedelta) -> bool:
+        """Extends the lease from now; false when it was over already (it stays over)."""
+        ...
+
+    async def retire(self, worker: WorkerId) -> None:
+        """Ends the lease at once; whatever the worker still held can be rescued."""
+        ...
+
+    async def rescue(self, *, max_crashes: int) -> Rescued:
+        """Makes the tasks of workers without a living lease wait again.
+
+        A task whose workers died ``max_crashes`` times while running it is quarantined.
+        Degrades per row: one odd task never keeps the others from being rescued.
+        """
+        ...
+
+    async def tick(
+        self,
+        schedule: str,
+        fire_time: datetime,
+        task: NewTask,
+        *,
+        connection: object | None = None,
+    ) -> bool:
+        """Enqueues the schedule's task for this fire time unless somebody did already.
+
+        The tick is a unique row per (schedule, fire_time), so any number of schedulers is safe.
+        """
+        ...
+
+    async def now(self) -> datetime:
+        """The store's clock."""
+        ...
+
+    async def next_due(self, queues: Sequence[str]) -> timedelta | None:
+        """How long until the earliest waiting task of these queues is due.
+
+        Zero when one is due already, None when nothing waits.
+        """
+        ...
+
+    async def get(self, task: TaskId) -> TaskRecord | None:
+        """The task, live or archived; None once it is done or was never there."""
+        ...
+
+    async def counts(self) -> dict[tuple[str, State], int]:
+        """How many tasks there are per queue and state, archive included."""
+        ...
+
+    def listen(self, wake: Callable[[str], None]) -> AbstractAsyncContextManager[None]:
+        """While open, calls ``wake(queue)`` when tasks were committed to a queue.
+
+        Best effort: wake-ups may be lost or merged; callers poll as well. A lost connection is
+        reopened by the store itself.
+        """
+        ...
+
+
+__all__ = [
+    "Again",
+    "ClaimedTask",
+    "Ending",
+    "Enqueued",
+    "Finish",
+    "NewTask",
+    "Rescued",
+    "SetAside",
+    "Settlement",
+    "State",
+    "Store",
+    "TaskId",
+    "TaskRecord",
+    "Verdict",
+    "WorkerId",
+]

@@ -1,0 +1,1 @@
+"""Feeds: schedule, fetch, parse, identify, store, fan out."""
