@@ -1,0 +1,153 @@
+"""The first tables: the queue's, and the feed domain's.
+
+Revision ID: 0001
+Revises:
+"""
+
+from alembic import op
+from colmillo import schema
+
+revision = "0001"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+QUEUE_VERSION = 1
+
+# Frozen: heraldo_sync/sql/schema.sql goes on changing, this does not.
+UPGRADE = [
+    """
+CREATE TABLE feeds (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    url text NOT NULL UNIQUE,
+    title text NOT NULL DEFAULT '',
+    link text,
+    format text,
+    etag text,
+    last_modified text,
+    body_hash bytea,
+    next_check_at timestamptz NOT NULL DEFAULT now(),
+    checked_at timestamptz,
+    succeeded_at timestamptz,
+    failures integer NOT NULL DEFAULT 0,
+    failing_since timestamptz,
+    last_reason text,
+    last_error text,
+    created_at timestamptz NOT NULL DEFAULT now()
+)
+    """,
+    """
+CREATE INDEX feeds_due ON feeds (next_check_at)
+    """,
+    """
+CREATE TABLE entries (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    feed_id bigint NOT NULL REFERENCES feeds ON DELETE CASCADE,
+    identity bytea NOT NULL CHECK (octet_length(identity) = 32),
+    title text NOT NULL,
+    link text,
+    author text,
+    html text NOT NULL,
+    published_at timestamptz,
+    updated_at timestamptz,
+    enclosures jsonb NOT NULL DEFAULT '[]',
+    categories text[] NOT NULL DEFAULT '{}',
+    first_seen_at timestamptz NOT NULL DEFAULT now(),
+    UNIQUE (feed_id, identity)
+)
+    """,
+    """
+CREATE INDEX entries_newest ON entries (feed_id, id DESC)
+    """,
+    """
+CREATE TABLE chats (
+    id bigint PRIMARY KEY,
+    kind text NOT NULL,
+    title text NOT NULL DEFAULT '',
+    suspended_at timestamptz,
+    suspended_reason text,
+    created_at timestamptz NOT NULL DEFAULT now()
+)
+    """,
+    """
+CREATE TABLE targets (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    chat_id bigint NOT NULL REFERENCES chats ON UPDATE CASCADE ON DELETE CASCADE,
+    topic_id bigint NOT NULL DEFAULT 0,
+    closed_at timestamptz,
+    closed_reason text,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    UNIQUE (chat_id, topic_id)
+)
+    """,
+    """
+CREATE TABLE subscriptions (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    target_id bigint NOT NULL REFERENCES targets ON DELETE CASCADE,
+    feed_id bigint NOT NULL REFERENCES feeds ON DELETE CASCADE,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    UNIQUE (target_id, feed_id)
+)
+    """,
+    """
+CREATE INDEX subscriptions_feed ON subscriptions (feed_id)
+    """,
+    """
+CREATE TABLE deliveries (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    subscription_id bigint NOT NULL REFERENCES subscriptions ON DELETE CASCADE,
+    target_id bigint NOT NULL REFERENCES targets ON DELETE CASCADE,
+    entry_id bigint NOT NULL REFERENCES entries ON DELETE CASCADE,
+    status text NOT NULL DEFAULT 'waiting' CHECK (status IN ('waiting', 'sent', 'set_aside')),
+    parts_sent integer NOT NULL DEFAULT 0,
+    message_ids bigint[] NOT NULL DEFAULT '{}',
+    reason text,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    settled_at timestamptz,
+    UNIQUE (subscription_id, entry_id)
+)
+    """,
+    """
+CREATE INDEX deliveries_waiting ON deliveries (target_id, id) WHERE status = 'waiting'
+    """,
+    """
+CREATE INDEX deliveries_entry ON deliveries (entry_id)
+    """,
+    """
+CREATE TABLE prompts (
+    chat_id bigint NOT NULL,
+    topic_id bigint NOT NULL,
+    user_id bigint NOT NULL,
+    command text NOT NULL,
+    asked_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (chat_id, topic_id, user_id)
+)
+    """,
+    """
+CREATE TABLE choices (
+    chat_id bigint NOT NULL,
+    message_id bigint NOT NULL,
+    target_id bigint NOT NULL REFERENCES targets ON DELETE CASCADE,
+    links jsonb NOT NULL,
+    offered_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (chat_id, message_id)
+)
+    """,
+    """
+CREATE UNLOGGED TABLE pace (
+    chat_id bigint PRIMARY KEY,
+    free_at timestamptz NOT NULL
+) WITH (fillfactor = 50)
+    """,
+]
+
+
+def upgrade() -> None:
+    for statement in schema.statements(until=QUEUE_VERSION):
+        op.execute(statement)
+    for statement in UPGRADE:
+        op.execute(statement)
+
+
+def downgrade() -> None:
+    raise RuntimeError("Migrations only go forward; restore a backup to go back.")

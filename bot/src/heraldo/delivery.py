@@ -1,0 +1,177 @@
+"""The delivery task: a target's waiting posts, oldest first, each recorded when it is sent.
+
+A crash between Telegram's answer and the record repeats one message; nothing else can.
+"""
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from colmillo import Context, LeaseLost, Outcome, Retry, Snooze
+from heraldo.limits import SendLimits
+from heraldo.render import link_only, plain, render
+from heraldo.sender import (
+    ChatGone,
+    Migrated,
+    Rejected,
+    RetryAfter,
+    SendOutcome,
+    Sent,
+    TargetAddress,
+    TopicGone,
+    Unavailable,
+)
+from heraldo.services import Services
+from heraldo_sync.messages import deliver_target
+from heraldo_sync.outbox import Address, Delivery, nothing_waits
+from heraldo_sync.pace import EVERYBODY
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+# One run sends so many at most, then makes room for other targets.
+RUN_LENGTH = 20
+# A wait that is shorter is spent in the task; a longer one gives the worker's slot back.
+PATIENCE = timedelta(seconds=1)
+
+
+async def deliver(ctx: Context[Services], target_id: int) -> Outcome | None:
+    """Sends up to ``RUN_LENGTH`` posts, then ends in the transaction that sees nothing waits."""
+    services = ctx.resources
+    for delivery in await services.outbox.waiting(target_id, RUN_LENGTH):
+        address = await services.outbox.address(target_id)
+        if address is None or not address.open:
+            break
+        ended = await Sending(ctx, target_id, address, delivery).run()
+        if ended is not None:
+            return ended
+    async with services.pool.acquire() as connection, connection.transaction():
+        if await nothing_waits(connection, target_id):
+            await ctx.complete(connection=connection)
+            return None
+    return Snooze(timedelta(0))
+
+
+class Sending:
+    """One post on its way to one target."""
+
+    def __init__(
+        self, ctx: Context[Services], target_id: int, address: Address, delivery: Delivery
+    ) -> None:
+        self._ctx = ctx
+        self._services = ctx.resources
+        self._target_id = target_id
+        self._address = address
+        self._delivery = delivery
+        self._recorded = delivery.parts_sent
+
+    async def run(self) -> Outcome | None:
+        """Sends the post in the best form Telegram takes: HTML, plain, the link alone.
+
+        None when the next post may follow; an outcome when the task must stop here.
+        """
+        entry = self._delivery.entry
+        reason = ""
+        for write in (render, plain, link_only):
+            answer = await self._send_parts(write(entry))
+            if not isinstance(answer, Rejected):
+                return answer
+            reason = answer.description
+        await self._services.outbox.set_aside(self._delivery, reason)
+        logger.error(
+            "post set aside",
+            extra={
+                "delivery_id": self._delivery.id,
+                "chat_id": self._address.chat_id,
+                "reason": reason,
+            },
+        )
+        return None
+
+    async def _send_parts(self, parts: tuple[str, ...]) -> Outcome | Rejected | None:
+        """Goes on after the parts that are recorded; a shorter form has its last part left."""
+        first = min(self._recorded, len(parts) - 1)
+        for part in range(first, len(parts)):
+            if (pause := await self._wait_for_slot()) is not None:
+                return pause
+            last = part == len(parts) - 1
+            answer = await _finish(self._send_and_record(parts[part], last=last))
+            if isinstance(answer, Rejected):
+                return answer
+            if not isinstance(answer, Sent):
+                return await self._stop(answer)
+        return None
+
+    async def _wait_for_slot(self) -> Snooze | None:
+        """Waits for the chat's turn, then for a slot of all; long waits are snoozed away."""
+        limits: SendLimits = self._services.limits
+        for chat_id, interval in (
+            (self._address.chat_id, limits.between(self._address.kind)),
+            (EVERYBODY, limits.overall),
+        ):
+            slot = await self._services.pace.reserve(chat_id, interval, patience=PATIENCE)
+            if not slot.taken:
+                return Snooze(slot.wait)
+            if slot.wait:
+                await self._ctx.clock.sleep(slot.wait.total_seconds())
+        return None
+
+    async def _send_and_record(self, html: str, *, last: bool) -> SendOutcome:
+        # A worker that stalled here may not be the owner any more: then another one sends it.
+        self._ctx.check_lease()
+        answer = await self._services.sender.send(
+            TargetAddress(chat_id=self._address.chat_id, topic_id=self._address.topic_id), html
+        )
+        if isinstance(answer, Sent):
+            ours = await self._services.outbox.part_sent(
+                self._delivery, self._recorded, answer.message_id, last=last
+            )
+            if not ours:
+                raise LeaseLost("another worker has recorded this message")
+            self._recorded += 1
+        return answer
+
+    async def _stop(
+        self, answer: RetryAfter | ChatGone | TopicGone | Migrated | Unavailable
+    ) -> Outcome:
+        """What an answer other than "sent" means for the target; no row is ever dropped."""
+        chat_id = self._address.chat_id
+        subscriptions = self._services.subscriptions
+        match answer:
+            case RetryAfter():
+                await self._services.pace.hold(chat_id, answer.delay)
+                return Snooze(answer.delay)
+            case Unavailable():
+                return Retry(answer.reason)
+            case Migrated():
+                await subscriptions.migrate_chat(chat_id, answer.new_chat_id)
+            case ChatGone():
+                logger.warning(
+                    "chat suspended", extra={"chat_id": chat_id, "reason": answer.reason}
+                )
+                await subscriptions.suspend_chat(chat_id, answer.reason)
+            case TopicGone():
+                logger.warning(
+                    "topic closed", extra={"target_id": self._target_id, "reason": answer.reason}
+                )
+                await subscriptions.close_target(self._target_id, answer.reason)
+        return Snooze(timedelta(0))
+
+
+async def _finish(work: Coroutine[Any, Any, T]) -> T:
+    """Sees a message that is on its way through to its record, even when the task is cancelled.
+
+    Otherwise every orderly shutdown could repeat the message it interrupted.
+    """
+    running = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        await asyncio.wait([running])
+        raise
+
+
+deliver_task = deliver_target.handled_by(deliver)

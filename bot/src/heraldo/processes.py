@@ -1,0 +1,103 @@
+"""The processes of the application: everything in one, or bot, scheduler and workers apart."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
+from typing import Any
+
+from colmillo import Every, PostgresStore, Queue, Task, Worker
+from heraldo.application import AnyApplication
+from heraldo.database import check_migrated, open_pool
+from heraldo.delivery import deliver_task
+from heraldo.polling import serve
+from heraldo.replies import Replies
+from heraldo.requests import REQUEST_QUEUE, subscribe_request
+from heraldo.sender import Sender
+from heraldo.services import Services
+from heraldo.settings import Settings
+from heraldo.stopping import Stop
+from heraldo.telegram_api import open_bot
+from heraldo_sync.choices import ChoiceStore
+from heraldo_sync.fetch import Fetcher
+from heraldo_sync.messages import DELIVERY_QUEUE
+from heraldo_sync.outbox import Outbox
+from heraldo_sync.pace import Pace
+from heraldo_sync.parse import Parser
+from heraldo_sync.subscriptions import Subscriptions
+from heraldo_sync.tasks import SCHEDULE_QUEUE, SYNC_QUEUE, sync_feed, tick
+
+logger = logging.getLogger(__name__)
+
+# How many tasks of a queue one worker process runs at once.
+QUEUES: Mapping[str, int] = {SYNC_QUEUE: 20, DELIVERY_QUEUE: 30, REQUEST_QUEUE: 5}
+TASKS: Sequence[Task[Any]] = (sync_feed, deliver_task, subscribe_request)
+POOL_SIZE = 12
+# A delivery that is set aside waits for the tick to find it; a busy target may see many kills.
+MAX_CRASHES = 20
+
+
+@asynccontextmanager
+async def open_services(settings: Settings, dsn: str) -> AsyncIterator[Services]:
+    """Everything the tasks and the bot work with, on a database that is migrated.
+
+    Raises:
+        DatabaseUnavailable: it cannot be reached, or its tables are of another version.
+    """
+    async with AsyncExitStack() as stack:
+        pool = await stack.enter_async_context(open_pool(dsn, size=POOL_SIZE))
+        await check_migrated(pool)
+        queue = Queue(PostgresStore(pool))
+        bot = await stack.enter_async_context(open_bot(settings))
+        yield Services(
+            pool=pool,
+            queue=queue,
+            fetcher=await stack.enter_async_context(Fetcher(settings.allow_private_addresses)),
+            parser=await stack.enter_async_context(Parser()),
+            interval=settings.interval,
+            sender=Sender(bot),
+            replies=Replies(bot),
+            outbox=Outbox(pool),
+            pace=Pace(pool),
+            subscriptions=Subscriptions(pool, queue),
+            choices=ChoiceStore(pool),
+            limits=settings.limits,
+            lease=timedelta(seconds=settings.worker_lease_seconds),
+        )
+
+
+async def run_worker(services: Services, queues: Mapping[str, int], stop: Stop) -> None:
+    """Runs the tasks of these queues until it is asked to stop."""
+    worker = Worker(
+        PostgresStore(services.pool),
+        tasks=list(TASKS),
+        queues=dict(queues),
+        resources=services,
+        lease=services.lease,
+        max_crashes=MAX_CRASHES,
+    )
+    stop.on_ask(worker.stop)
+    await worker.run()
+
+
+async def run_scheduler(services: Services, stop: Stop) -> None:
+    """Ticks every interval until it is asked to stop. Any number of these is safe."""
+    worker = Worker(
+        PostgresStore(services.pool),
+        tasks=[tick],
+        queues={SCHEDULE_QUEUE: 1},
+        resources=services,
+        lease=services.lease,
+        schedules=[Every("tick", services.interval, tick.new())],
+    )
+    stop.on_ask(worker.stop)
+    await worker.run()
+
+
+async def run_everything(application: AnyApplication, services: Services, stop: Stop) -> None:
+    """Bot, scheduler and workers in one process; when one of them fails, all end."""
+    async with asyncio.TaskGroup() as group:
+        group.create_task(run_worker(services, QUEUES, stop))
+        group.create_task(run_scheduler(services, stop))
+        group.create_task(serve(application, services, stop))

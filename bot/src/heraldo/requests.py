@@ -1,0 +1,119 @@
+"""What a command asks of the network: carried out by a worker, which then edits the answer."""
+
+import logging
+from datetime import timedelta
+
+from telegram import InlineKeyboardMarkup
+
+from colmillo import Backoff, Context, Outcome, Queue, Retry, Snooze, task
+from heraldo import keyboards, texts
+from heraldo.sender import RetryAfter, Sent, TargetAddress, Unavailable
+from heraldo.services import Services
+from heraldo_sync.choices import ChoiceStore
+from heraldo_sync.model import Failed
+from heraldo_sync.outbox import Outbox
+from heraldo_sync.subscribing import Choices, Found, Subscribed, look, subscribe
+from heraldo_sync.urls import display
+
+logger = logging.getLogger(__name__)
+
+REQUEST_QUEUE = "request"
+
+
+@task(
+    name="subscribe",
+    queue=REQUEST_QUEUE,
+    unique=True,
+    max_attempts=10,
+    timeout=timedelta(minutes=3),
+    backoff=Backoff.exponential(first=timedelta(seconds=1), cap=timedelta(seconds=30)),
+)
+async def subscribe_request(
+    ctx: Context[Services],
+    target_id: int,
+    chat_id: int,
+    topic_id: int,
+    url: str,
+    reply_message_id: int,
+) -> Outcome | None:
+    """Reads an address and subscribes the target, then says in its answer how that went."""
+    services = ctx.resources
+    found = await look(services, url)
+    result: Subscribed | Choices | Failed
+    result = await subscribe(services, target_id, found) if isinstance(found, Found) else found
+    html, keyboard = answer(url, result)
+    target = TargetAddress(chat_id=chat_id, topic_id=topic_id)
+    sent = await services.replies.rewrite(target, reply_message_id, html, keyboard)
+    match sent:
+        case Sent():
+            if isinstance(result, Choices):
+                await services.choices.offer(
+                    chat_id=chat_id,
+                    message_id=sent.message_id,
+                    target_id=target_id,
+                    links=result.links,
+                )
+            return None
+        case RetryAfter():
+            return Snooze(sent.delay)
+        case Unavailable():
+            return Retry(sent.reason)
+        case _:
+            # The chat does not take our answer; the subscription stands, if there is one.
+            logger.warning("answer not delivered", extra={"chat_id": chat_id})
+            return None
+
+
+def answer(
+    url: str, result: Subscribed | Choices | Failed
+) -> tuple[str, InlineKeyboardMarkup | None]:
+    """What the person who asked is told, and the buttons under it."""
+    match result:
+        case Subscribed(already=True):
+            return texts.already_subscribed(result.title, result.url), None
+        case Subscribed():
+            return texts.subscribed(result.title, result.url, result.newest), None
+        case Choices():
+            return texts.choices(url, result.links), keyboards.choices(result.links)
+        case Failed():
+            return texts.failed(display(url), result.message), None
+
+
+class QueuedRequests:
+    """Writes the work down as a task, which a worker takes at once."""
+
+    def __init__(self, queue: Queue, choices: ChoiceStore, outbox: Outbox) -> None:
+        self._queue = queue
+        self._choices = choices
+        self._outbox = outbox
+
+    async def request(
+        self, *, target_id: int, chat_id: int, topic_id: int, url: str, reply_message_id: int
+    ) -> None:
+        """Asks for a subscription to ``url``; the result replaces the message named."""
+        await self._queue.enqueue(
+            subscribe_request.new(
+                target_id=target_id,
+                chat_id=chat_id,
+                topic_id=topic_id,
+                url=url,
+                reply_message_id=reply_message_id,
+            )
+        )
+
+    async def choose(self, *, target_id: int, chat_id: int, message_id: int, index: int) -> bool:
+        """Asks for the feed that a message offers under this number; False: it offers none."""
+        link = await self._choices.chosen(
+            chat_id=chat_id, message_id=message_id, target_id=target_id, index=index
+        )
+        address = await self._outbox.address(target_id)
+        if link is None or address is None:
+            return False
+        await self.request(
+            target_id=target_id,
+            chat_id=chat_id,
+            topic_id=address.topic_id,
+            url=link.url,
+            reply_message_id=message_id,
+        )
+        return True

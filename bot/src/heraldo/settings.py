@@ -1,0 +1,152 @@
+"""What an operator can set, read once: from the environment, or from a file named ``.env``."""
+
+import os
+import re
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from platformdirs import user_data_path
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from heraldo.errors import BadSettings
+from heraldo.limits import SendLimits
+from heraldo_sync.addresses import AddressPolicy
+
+TOKEN = re.compile(r"\d+:[A-Za-z0-9_-]{20,}")
+SECRETS = ("TELEGRAM_BOT_TOKEN", "DATABASE_URL")
+
+
+def _blank_is_unset(value: Any) -> Any:
+    """An empty line in a compose file means "not set", not an empty value."""
+    return None if isinstance(value, str) and not value.strip() else value
+
+
+Unset = BeforeValidator(_blank_is_unset)
+
+
+class Settings(BaseSettings):
+    """Every setting under the name it has in the environment, in lower case."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env", extra="ignore", frozen=True, hide_input_in_errors=True
+    )
+
+    telegram_bot_token: Annotated[SecretStr | None, Unset] = Field(
+        default=None, description="From @BotFather. Without it `heraldo run` opens a chat here."
+    )
+    telegram_api_url: str = Field(
+        default="https://api.telegram.org", description="A Bot API server's base address."
+    )
+    owner_telegram_id: Annotated[int | None, Unset] = Field(
+        default=None, description="The one person who may command the bot."
+    )
+    database_url: Annotated[SecretStr | None, Unset] = Field(
+        default=None, description="A Postgres database. Unset: the embedded one."
+    )
+    heraldo_data_dir: Path = Field(
+        default_factory=lambda: user_data_path("heraldo"),
+        description="Where the embedded database lives.",
+    )
+    sync_interval_seconds: float = Field(
+        default=60, ge=1, le=86400, description="How often each feed is checked."
+    )
+    allow_private_addresses: Annotated[AddressPolicy, NoDecode] = Field(
+        default_factory=lambda: AddressPolicy.parse(""),
+        description="Private hosts, addresses or networks the bot may open, with commas between.",
+    )
+    telegram_messages_per_second: float = Field(
+        default=30, gt=0, le=1000, description="The limit of the Bot API server you use."
+    )
+    telegram_chat_messages_per_second: float = Field(
+        default=1, gt=0, le=1000, description="The same for one private chat."
+    )
+    telegram_group_messages_per_minute: float = Field(
+        default=20, gt=0, le=60000, description="The same for one group or channel."
+    )
+    worker_lease_seconds: float = Field(
+        default=20,
+        ge=1,
+        le=3600,
+        description="A worker that was silent for so long has lost its tasks to the others.",
+    )
+    log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
+
+    @classmethod
+    def read(cls) -> Self:
+        """Reads them all.
+
+        Raises:
+            BadSettings: some are wrong; the message names every one with its reason.
+        """
+        problems: list[str] = []
+        given = _secrets_from_files(problems)
+        try:
+            settings = cls(**given)
+        except ValidationError as error:
+            problems += [_line(dict(problem)) for problem in error.errors()]
+        else:
+            if not problems:
+                return settings
+        raise BadSettings("\n".join(problems))
+
+    @field_validator("telegram_bot_token")
+    @classmethod
+    def _is_a_token(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not TOKEN.fullmatch(value.get_secret_value()):
+            raise ValueError("is no bot token; it looks like 123456:ABC… and comes from @BotFather")
+        return value
+
+    @field_validator("telegram_api_url")
+    @classmethod
+    def _is_a_base(cls, value: str) -> str:
+        if not re.match(r"https?://[^/\s]", value):
+            raise ValueError("is no web address; it looks like https://api.telegram.org")
+        return value.rstrip("/")
+
+    @field_validator("database_url")
+    @classmethod
+    def _is_postgres(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not re.match(r"postgres(ql)?://", value.get_secret_value()):
+            raise ValueError("must begin with postgresql://, as in postgresql://user@host/database")
+        return value
+
+    @field_validator("allow_private_addresses", mode="before")
+    @classmethod
+    def _is_a_policy(cls, value: object) -> object:
+        return AddressPolicy.parse(value) if isinstance(value, str) else value
+
+    @property
+    def interval(self) -> timedelta:
+        """How often each feed is checked."""
+        return timedelta(seconds=self.sync_interval_seconds)
+
+    @property
+    def limits(self) -> SendLimits:
+        """How fast messages may go out."""
+        return SendLimits(
+            overall=timedelta(seconds=1 / self.telegram_messages_per_second),
+            person=timedelta(seconds=1 / self.telegram_chat_messages_per_second),
+            group=timedelta(seconds=60 / self.telegram_group_messages_per_minute),
+        )
+
+
+def _secrets_from_files(problems: list[str]) -> dict[str, Any]:
+    """The values of X_FILE variables: secrets that a container gets as files."""
+    given: dict[str, Any] = {}
+    for name in SECRETS:
+        path = os.environ.get(f"{name}_FILE")  # noqa: TID251 - settings are read here
+        if not path:
+            continue
+        try:
+            given[name.lower()] = Path(path).read_text(encoding="utf-8").strip()
+        except OSError as error:
+            problems.append(f"{name}_FILE: {error.strerror}")
+    return given
+
+
+def _line(problem: dict[str, Any]) -> str:
+    name = ".".join(str(part) for part in problem["loc"]).upper()
+    reason = str(problem["msg"]).removeprefix("Value error, ")
+    return f"{name}: {reason}"

@@ -1,0 +1,235 @@
+"""Everything the bot says, as Telegram HTML. Pure functions; whatever comes in is escaped."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from heraldo.cleaning import one_line
+from heraldo.dates import moment
+from heraldo.richtext import Rich, escape
+from heraldo.split import cut
+from heraldo_sync.model import FeedLink
+from heraldo_sync.subscriptions import Page, SubscriptionView
+from heraldo_sync.urls import display
+
+EXAMPLE = "<code>/subscribe https://example.org/feed.xml</code>"
+
+COMMANDS = (
+    ("subscribe", "Follow a feed or a website"),
+    ("list_subscriptions", "Show what this chat follows"),
+    ("unsubscribe", "Stop following a feed"),
+    ("cancel", "Forget the question I asked"),
+    ("help", "Show what I can do"),
+)
+
+HELP = f"""\
+<b>What I can do</b>
+
+/subscribe <i>address</i> - follow a feed, or a website that has one
+/list_subscriptions - show what this chat follows, and how each feed is doing
+/unsubscribe - stop following a feed; an address or a number from the list does it at once
+/cancel - forget the question I asked
+/help - this message
+
+For example: {EXAMPLE}
+
+I also work in groups, topics and channels: add me there and send the same commands. \
+In a channel I must be allowed to post."""
+
+WELCOME = f"""\
+<b>Hello!</b> I follow RSS, Atom and JSON feeds and bring you each new post.
+
+Send me the address of a feed or of a website, or write {EXAMPLE}
+
+/help shows everything I can do."""
+
+RESUMED = "Welcome back! Posts arrive here again, the ones you missed included."
+ASK_URL = "Which feed? Send me its address, or that of a website. /cancel if you changed your mind."
+USAGE_IN_CHANNEL = f"Write the address behind the command: {EXAMPLE}"
+TRY_AGAIN = "Send me another address, or /cancel."
+CANCELLED = "All right, forgotten."
+NOTHING_TO_CANCEL = "There is nothing to cancel."
+UNKNOWN_COMMAND = "I don't know this command. /help shows the ones I know."
+NOT_UNDERSTOOD = (
+    "I follow feeds: send me the address of one, or of a website that has one. "
+    "/help shows what else I can do."
+)
+STALE = "This list is out of date. Send /list_subscriptions for a new one."
+STALE_CHOICE = "This offer has expired. Please send /subscribe with the address again."
+CLOSED = "Closed."
+LOOKING_AT_CHOICE = "Looking at it …"
+ALREADY_GONE = "This chat does not follow that feed any more."
+OUR_FAULT = (
+    "Sorry, something went wrong on our side, and your request was not carried out. "
+    "Please try again in a moment."
+)
+STRANGER_BUTTON = "Only this bot's owner can use its buttons."
+
+MAX_CHOICES = 8
+"""How many feeds of a web page are offered; more would not fit a message."""
+
+_TITLE = 120
+_REASON = 200
+_URL = 200
+_EMPTY = f"""\
+This chat follows nothing yet.
+
+Send {EXAMPLE} or the address of a website."""
+
+
+def private_bot(user_id: int) -> str:
+    """What a stranger is told in private."""
+    return (
+        f"This bot is private. Your Telegram id is <code>{user_id}</code>; if the bot is yours, "
+        f"set <code>OWNER_TELEGRAM_ID={user_id}</code> and start it again."
+    )
+
+
+def looking_at(url: str) -> str:
+    """The answer to /subscribe, until a worker has read the address."""
+    return f"Looking at {_address(url)} …"
+
+
+def subscribed(title: str, url: str, newest_title: str | None) -> str:
+    """The subscription is made; ``newest_title`` is None when the feed is empty."""
+    head = f"Done! This chat now follows {_feed(title, url)}"
+    if newest_title is None:
+        return f"{head}\n\nThe feed has no posts yet; the first one will arrive here."
+    newest = _short(newest_title, _TITLE)
+    shown = f": “{newest}”" if newest else ""
+    return f"{head}\n\nIts newest post comes right away, to show how they look{shown}."
+
+
+def already_subscribed(title: str, url: str) -> str:
+    """The chat follows that feed already."""
+    return f"This chat already follows {_feed(title, url)}"
+
+
+def failed(url: str, message: str) -> str:
+    """The address could not be subscribed to; ``message`` is for people, as `Failed` has it."""
+    return f"I could not subscribe to {_address(url)}\n\n{_short(message, 800)}"
+
+
+def choices(url: str, links: Sequence[FeedLink]) -> str:
+    """A web page offers several feeds; the keyboard has a button for each."""
+    lines = [
+        f"{number}. {_feed(link.title, link.url)}"
+        for number, link in enumerate(links[:MAX_CHOICES], 1)
+    ]
+    return "\n\n".join((f"{_address(url)} offers several feeds. Which one?", *lines))
+
+
+def bad_address(message: str) -> str:
+    """What was sent is no address; ``message`` says why."""
+    return _short(message, 800)
+
+
+def unsubscribed(view: SubscriptionView) -> str:
+    """The subscription is gone."""
+    return f"Done. This chat no longer follows {_feed(view.title, view.url)}"
+
+
+def not_followed(url: str) -> str:
+    """/unsubscribe with an address this chat does not follow."""
+    return (
+        f"This chat does not follow {_address(url)}\n\n/list_subscriptions shows what it follows."
+    )
+
+
+def no_such_number(number: int, total: int) -> str:
+    """/unsubscribe with a number that the list does not have."""
+    if not total:
+        return _EMPTY
+    return (
+        f"There is no number {number}: the list goes from 1 to {total}. "
+        "/list_subscriptions shows it."
+    )
+
+
+def listing(page: Page) -> str:
+    """One page of the chat's subscriptions."""
+    if not page.total:
+        return _EMPTY
+    pages = -(-page.total // page.limit)
+    number = page.offset // page.limit + 1
+    head = f"<b>Subscriptions: {page.total}</b>"
+    if pages > 1:
+        head += f" · page {number} of {pages}"
+    items = [
+        f"{position}. <b>{_name(view)}</b>\n{_brief_status(view)}"
+        for position, view in enumerate(page.items, page.offset + 1)
+    ]
+    return "\n\n".join((head, *items))
+
+
+def card(view: SubscriptionView) -> str:
+    """Everything about one subscription."""
+    return "\n\n".join(
+        (
+            f"<b>{_name(view)}</b>\n{_address(view.url)}",
+            _status(view),
+            f"Followed since {moment(view.created_at)}.",
+        )
+    )
+
+
+def confirm_removal(view: SubscriptionView) -> str:
+    """Asked before a button ends a subscription."""
+    return f"Stop following <b>{_name(view)}</b>?\n{_address(view.url)}"
+
+
+def choose_removal(page: Page) -> str:
+    """The list that /unsubscribe shows."""
+    if not page.total:
+        return _EMPTY
+    return "Which one should I stop following?\n\n" + listing(page)
+
+
+def label(number: int, view: SubscriptionView) -> str:
+    """A subscription's button; plain text."""
+    mark = "⚠️ " if view.failing_since else ""
+    return f"{number}. {mark}{_plain(view.title or view.url, 50)}"
+
+
+def choice_label(number: int, link: FeedLink) -> str:
+    """A choice's button; plain text."""
+    return f"{number}. {_plain(link.title or display(link.url), 50)}"
+
+
+def _brief_status(view: SubscriptionView) -> str:
+    if view.failing_since is not None:
+        reason = _short(view.last_error or "it could not be read", _REASON)
+        return f"⚠️ Failing since {moment(view.failing_since)}: {reason}"
+    if view.checked_at is None:
+        return "Not checked yet"
+    return f"✅ Working, checked {moment(view.checked_at)}"
+
+
+def _status(view: SubscriptionView) -> str:
+    if view.failing_since is not None:
+        return f"{_brief_status(view)}\n\nI keep trying, next {_next_try(view.next_check_at)}."
+    return f"{_brief_status(view)}."
+
+
+def _next_try(at: datetime) -> str:
+    return f"at {moment(at.astimezone(UTC))}"
+
+
+def _feed(title: str, url: str) -> str:
+    name = _short(title, _TITLE)
+    return f"<b>{name}</b>\n{_address(url)}" if name else _address(url)
+
+
+def _name(view: SubscriptionView) -> str:
+    return _short(view.title, _TITLE) or _address(view.url)
+
+
+def _address(url: str) -> str:
+    return _short(display(url), _URL)
+
+
+def _short(text: str, limit: int) -> str:
+    return escape(_plain(text, limit))
+
+
+def _plain(text: str, limit: int) -> str:
+    return cut(Rich.of(one_line(text)), limit).text

@@ -1,0 +1,158 @@
+"""One check of one feed: ask, read, and keep what is new, in this order of gates.
+
+    304 -> same body -> parse -> identify -> one transaction: entries, deliveries, delivery
+    tasks, the feed's validators and next check
+
+A crash before the commit repeats the check; after it nothing can be forgotten.
+"""
+
+import hashlib
+import logging
+from dataclasses import dataclass
+
+from heraldo_sync.database import Connection
+from heraldo_sync.identity import identify, oldest_first
+from heraldo_sync.model import Failed, Fetched, NotModified, ParsedFeed
+from heraldo_sync.schedule import after_failure, after_success
+from heraldo_sync.services import SyncServices
+from heraldo_sync.store import (
+    Description,
+    StoredFeed,
+    add_entries,
+    fan_out,
+    load_feed,
+    lock_feed,
+    record_failure,
+    record_success,
+)
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """A feed that was fetched and parsed. ``body_hash`` is SHA-256 of the body."""
+
+    fetched: Fetched
+    parsed: ParsedFeed
+    body_hash: bytes
+
+
+async def check_feed(services: SyncServices, feed_id: int) -> int:
+    """Checks a feed once; returns how many entries were new. A feed that is gone is nothing."""
+    async with services.pool.acquire() as connection:
+        feed = await load_feed(connection, feed_id)
+    if feed is None:
+        return 0
+    answer = await _read(services, feed)
+    async with services.pool.acquire() as connection, connection.transaction():
+        match answer:
+            case Failed():
+                await _keep_failure(services, connection, feed, answer)
+                return 0
+            case Reading():
+                return await keep_reading(services, connection, feed.id, answer)
+            case Fetched() | NotModified():
+                await _keep_unchanged(services, connection, feed, answer)
+                return 0
+
+
+async def read(services: SyncServices, fetched: Fetched) -> Reading | Failed:
+    """Parses what was fetched."""
+    parsed = await services.parser.parse(
+        fetched.body, url=fetched.url, content_type=fetched.content_type
+    )
+    if isinstance(parsed, Failed):
+        return parsed
+    return Reading(fetched=fetched, parsed=parsed, body_hash=body_hash(fetched.body))
+
+
+def body_hash(body: bytes) -> bytes:
+    """The key of the second gate."""
+    return hashlib.sha256(body).digest()
+
+
+async def _read(
+    services: SyncServices, feed: StoredFeed
+) -> Reading | Fetched | NotModified | Failed:
+    """A `Fetched` that comes back as it is has the body that we know already."""
+    validators = feed.validators if feed.seen else type(feed.validators)()
+    answer = await services.fetcher.fetch(feed.url, validators=validators)
+    if not isinstance(answer, Fetched):
+        return answer
+    if feed.seen and body_hash(answer.body) == feed.body_hash:
+        return answer
+    return await read(services, answer)
+
+
+async def keep_reading(
+    services: SyncServices, connection: Connection, feed_id: int, reading: Reading
+) -> int:
+    """Stores a reading and fans out what is new; returns how many entries were new.
+
+    What a feed shows at its very first reading is where it starts, not news.
+    """
+    known = await lock_feed(connection, feed_id)
+    entries = oldest_first(reading.parsed.entries)
+    entry_ids = await add_entries(connection, feed_id, identify(entries))
+    if known:
+        subscriptions = await fan_out(connection, services.queue, feed_id, entry_ids)
+        if entry_ids:
+            logger.info(
+                "new entries",
+                extra={
+                    "feed_id": feed_id,
+                    "entries": len(entry_ids),
+                    "subscriptions": subscriptions,
+                },
+            )
+    await record_success(
+        connection,
+        feed_id,
+        next_check=after_success(
+            services.interval,
+            fresh_for=reading.fetched.fresh_for,
+            ttl=reading.parsed.ttl,
+            rng=services.rng,
+        ),
+        validators=reading.fetched.validators,
+        body_hash=reading.body_hash,
+        description=Description(
+            title=reading.parsed.title or reading.fetched.url,
+            link=reading.parsed.link,
+            format=reading.parsed.format,
+        ),
+    )
+    return len(entry_ids)
+
+
+async def _keep_unchanged(
+    services: SyncServices,
+    connection: Connection,
+    feed: StoredFeed,
+    answer: Fetched | NotModified,
+) -> None:
+    await record_success(
+        connection,
+        feed.id,
+        next_check=after_success(
+            services.interval, fresh_for=answer.fresh_for, ttl=None, rng=services.rng
+        ),
+        validators=answer.validators,
+    )
+
+
+async def _keep_failure(
+    services: SyncServices, connection: Connection, feed: StoredFeed, failed: Failed
+) -> None:
+    delay = after_failure(
+        feed.failures + 1,
+        interval=services.interval,
+        retry_after=failed.retry_after,
+        rng=services.rng,
+    )
+    await record_failure(connection, feed.id, failed, next_check=delay)
+    logger.warning(
+        "feed check failed",
+        extra={"feed_id": feed.id, "reason": failed.reason.value, "failures": feed.failures + 1},
+    )

@@ -1,0 +1,20 @@
+"""What one fetch may take."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How much time, and how many bytes and redirects, one fetch may take.
+
+    ``total`` covers all redirects and the whole body; waiting for a free slot of ``per_host``
+    does not count. ``body`` is in bytes, after decompression.
+    """
+
+    connect: timedelta = timedelta(seconds=10)
+    read: timedelta = timedelta(seconds=15)
+    total: timedelta = timedelta(seconds=30)
+    body: int = 5_000_000
+    redirects: int = 5
+    per_host: int = 2

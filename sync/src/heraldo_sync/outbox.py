@@ -1,0 +1,97 @@
+"""What waits to be sent to a target, and what became of it."""
+
+import json
+from dataclasses import dataclass
+
+import asyncpg
+
+from heraldo_sync.database import Connection, Pool
+from heraldo_sync.model import Enclosure, Entry
+from heraldo_sync.statements import statement
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Address:
+    """Where a target is. ``topic_id`` 0 means none; ``open`` whether it may be written to."""
+
+    chat_id: int
+    topic_id: int
+    kind: str
+    open: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """An entry that a target must get. ``parts_sent`` counts what Telegram already has."""
+
+    id: int
+    parts_sent: int
+    entry: Entry
+
+
+class Outbox:
+    """The deliveries of targets. A row leaves "waiting" only by what this class records."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def address(self, target_id: int) -> Address | None:
+        """Where the target is now; None when it is gone."""
+        row = await self._pool.fetchrow(statement("address"), target_id)
+        if row is None:
+            return None
+        return Address(
+            chat_id=row["chat_id"], topic_id=row["topic_id"], kind=row["kind"], open=row["open"]
+        )
+
+    async def waiting(self, target_id: int, limit: int) -> list[Delivery]:
+        """The target's next deliveries, oldest first."""
+        rows = await self._pool.fetch(statement("waiting_deliveries"), target_id, limit)
+        return [
+            Delivery(id=row["id"], parts_sent=row["parts_sent"], entry=_entry(row)) for row in rows
+        ]
+
+    async def part_sent(
+        self, delivery: Delivery, sent: int, message_id: int, *, last: bool
+    ) -> bool:
+        """Records Telegram's answer to one part; ``sent`` parts were recorded before it.
+
+        False when another worker has recorded it in the meantime: then this was a repeat.
+        """
+        row = await self._pool.fetchrow(statement("part_sent"), delivery.id, sent, message_id, last)
+        return row is not None
+
+    async def set_aside(self, delivery: Delivery, reason: str) -> None:
+        """Puts a message away that Telegram takes in no form, with its reason."""
+        await self._pool.execute(statement("set_aside"), delivery.id, reason)
+
+
+async def nothing_waits(connection: Connection, target_id: int) -> bool:
+    """Whether a delivery task may end, asked in the very transaction that ends it.
+
+    Locks the target's row: whoever is adding a row for it either committed before (then it is
+    seen here) or comes after, finds no live task and enqueues one.
+    """
+    open_now = await connection.fetchval(statement("lock_target"), target_id)
+    if not open_now:
+        return True
+    return not await connection.fetchval(statement("has_waiting"), target_id)
+
+
+def _entry(row: asyncpg.Record) -> Entry:
+    return Entry(
+        id=row["entry_id"],
+        feed_id=row["feed_id"],
+        feed_title=row["feed_title"],
+        feed_link=row["feed_link"],
+        title=row["title"],
+        link=row["link"],
+        author=row["author"],
+        html=row["html"],
+        published_at=row["published_at"],
+        enclosures=tuple(
+            Enclosure(url=file["url"], mime=file["mime"], length=file["length"])
+            for file in json.loads(row["enclosures"])
+        ),
+        categories=tuple(row["categories"]),
+    )

@@ -1,0 +1,166 @@
+"""Parsing with a deadline that works: in child processes, which can be killed.
+
+Tiny hostile feeds stall feedparser for seconds to minutes, and nothing can stop a thread. A
+child that overruns or dies costs the feed it was reading; the next feed gets a new child.
+"""
+
+import asyncio
+import json
+import logging
+import os
+import sys
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from datetime import timedelta
+from types import TracebackType
+
+from heraldo_sync.documents import not_a_feed
+from heraldo_sync.errors import ParserUnavailable
+from heraldo_sync.model import Failed, ParsedFeed, Reason
+from heraldo_sync.urls import without_credentials
+from heraldo_sync.wire import LEAVING, LENGTH, MAX_MESSAGE, READY, BadMessage, decode, frame
+
+logger = logging.getLogger(__name__)
+
+_START_SECONDS = 60.0
+
+
+class Parser:
+    """Parses documents in up to ``workers`` child processes. Used with ``async with``.
+
+    Children start when they are first needed and end with the parser, or with this process
+    however it ends. They inherit no environment, so no secrets.
+    """
+
+    def __init__(self, deadline: timedelta = timedelta(seconds=5), *, workers: int = 2) -> None:
+        self._deadline = deadline.total_seconds()
+        # The child that was used last is taken first, so that a quiet bot keeps only one.
+        self._idle: asyncio.LifoQueue[_Child] = asyncio.LifoQueue()
+        self._children = [_Child() for _ in range(workers)]
+
+    async def __aenter__(self) -> "Parser":
+        for child in self._children:
+            self._idle.put_nowait(child)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await asyncio.gather(*(child.end() for child in self._children))
+
+    async def parse(
+        self, body: bytes, *, url: str, content_type: str | None = None
+    ) -> ParsedFeed | Failed:
+        """Returns the feed in a document from ``url``, or why there is none.
+
+        The deadline counts from when a child begins. Cancelling is safe at any moment.
+
+        Raises:
+            ParserUnavailable: no child process can be started on this machine.
+        """
+        head = {"url": without_credentials(url), "content_type": content_type}
+        request = frame(json.dumps(head).encode()) + frame(body)
+        child = await self._idle.get()
+        try:
+            return await self._ask(child, request)
+        finally:
+            self._idle.put_nowait(child)
+
+    async def _ask(self, child: "_Child", request: bytes) -> ParsedFeed | Failed:
+        await child.start()
+        unharmed = False
+        try:
+            async with asyncio.timeout(self._deadline):
+                answer = decode(await child.ask(request))
+            unharmed = True
+            return answer
+        except TimeoutError:
+            logger.warning("parsing took too long", extra={"bytes": len(request)})
+            return Failed(
+                reason=Reason.PARSE_TIMEOUT,
+                message=(
+                    "This feed is built so that reading it takes too long. "
+                    "Tell its owner, if you know them."
+                ),
+            )
+        except (OSError, EOFError, BadMessage) as error:
+            logger.warning(
+                "the parser process died",
+                extra={"bytes": len(request), "error": type(error).__name__},
+            )
+            return not_a_feed("What is at this address is too broken to be read as a feed.")
+        finally:
+            # After anything else its half-written answer would be taken for the next feed's.
+            if not unharmed:
+                await child.end()
+
+
+class _Child:
+    """One child process, started when it is needed, and again after it was ended."""
+
+    def __init__(self) -> None:
+        self._process: Process | None = None
+
+    async def start(self) -> None:
+        if self._process is not None and self._process.returncode is None:
+            return
+        try:
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "heraldo_sync.parser_process",
+                stdin=PIPE,
+                stdout=PIPE,
+                stderr=DEVNULL,
+                env={"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PYTHONUTF8": "1"},
+                # Ctrl-C in a terminal goes to the whole group; the parent decides for us.
+                start_new_session=True,
+            )
+            async with asyncio.timeout(_START_SECONDS):
+                ready = await self._receive(self._process)
+        except (OSError, EOFError, BadMessage) as error:
+            await self.end()
+            raise ParserUnavailable(f"the parser process did not start: {error!r}") from error
+        except BaseException:
+            await self.end()
+            raise
+        if ready != READY:
+            await self.end()
+            raise ParserUnavailable("the parser process did not start: it said something else")
+
+    async def ask(self, request: bytes) -> bytes:
+        """Sends a request and returns the answer.
+
+        Raises:
+            OSError, EOFError, BadMessage: the child died or spoke nonsense.
+        """
+        process = self._process
+        if process is None or process.stdin is None:
+            raise EOFError
+        process.stdin.write(request)
+        await process.stdin.drain()
+        answer = await self._receive(process)
+        if answer.startswith(LEAVING):
+            await self.end()
+        return answer[len(LEAVING) :]
+
+    async def end(self) -> None:
+        """Kills the process, if there is one, and waits until it is gone."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        if process.returncode is None:
+            process.kill()
+        # Not wait(): this closes the pipes as well.
+        await process.communicate()
+
+    @staticmethod
+    async def _receive(process: Process) -> bytes:
+        if process.stdout is None:
+            raise EOFError
+        (length,) = LENGTH.unpack(await process.stdout.readexactly(LENGTH.size))
+        if length > MAX_MESSAGE:
+            raise BadMessage(f"{length} bytes")
+        return await process.stdout.readexactly(length)

@@ -1,0 +1,22 @@
+"""What the sync's tasks work with: made once when a process starts, handed to every task."""
+
+import random
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from colmillo import Queue
+from heraldo_sync.database import Pool
+from heraldo_sync.fetch import Fetcher
+from heraldo_sync.parse import Parser
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyncServices:
+    """The pool, the queue, the two that read feeds, and how often feeds are checked."""
+
+    pool: Pool
+    queue: Queue
+    fetcher: Fetcher
+    parser: Parser
+    interval: timedelta = timedelta(seconds=60)
+    rng: random.Random = field(default_factory=random.Random)

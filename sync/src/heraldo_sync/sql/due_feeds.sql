@@ -1,0 +1,10 @@
+-- The feeds whose time has come, oldest due first, locked so that two ticks share them out.
+-- Index: feeds_due. Feeds nobody subscribes to wait at infinity and are never met here.
+-- $1: how many at most, $2: how far to look ahead, so that a check that took a moment does not
+-- miss the very next tick
+SELECT id
+FROM feeds
+WHERE next_check_at <= now() + $2::interval
+ORDER BY next_check_at
+LIMIT $1
+FOR UPDATE SKIP LOCKED

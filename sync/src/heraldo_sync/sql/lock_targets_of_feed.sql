@@ -1,0 +1,10 @@
+-- The targets of a feed's subscribers, locked against a delivery task that is just ending:
+-- see docs/decisions/0003-no-stranded-delivery.md. Index: subscriptions_feed. $1: feed id
+SELECT s.id AS subscription_id, t.id AS target_id,
+    (t.closed_at IS NULL AND c.suspended_at IS NULL) AS open
+FROM subscriptions s
+JOIN targets t ON t.id = s.target_id
+JOIN chats c ON c.id = t.chat_id
+WHERE s.feed_id = $1
+ORDER BY t.id
+FOR SHARE OF t, c

@@ -1,0 +1,194 @@
+"""Feeds and entries in the database, and the fan-out of what is new.
+
+Every function works on the caller's connection; those that write want an open transaction.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from colmillo import Queue
+from heraldo_sync.database import Connection
+from heraldo_sync.identity import Identified
+from heraldo_sync.messages import deliver_target
+from heraldo_sync.model import Failed, ParsedEntry, Validators
+from heraldo_sync.statements import statement
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredFeed:
+    """What a check needs to know of a feed. ``seen`` is whether it was ever read."""
+
+    id: int
+    url: str
+    title: str
+    validators: Validators
+    body_hash: bytes | None
+    failures: int
+    seen: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Description:
+    """What a feed says of itself."""
+
+    title: str
+    link: str | None
+    format: str
+
+
+async def load_feed(connection: Connection, feed_id: int) -> StoredFeed | None:
+    """The feed, or None when it is gone."""
+    row = await connection.fetchrow(statement("feed"), feed_id)
+    if row is None:
+        return None
+    return StoredFeed(
+        id=row["id"],
+        url=row["url"],
+        title=row["title"],
+        validators=Validators(etag=row["etag"], last_modified=row["last_modified"]),
+        body_hash=row["body_hash"],
+        failures=row["failures"],
+        seen=row["succeeded_at"] is not None,
+    )
+
+
+async def upsert_feed(connection: Connection, url: str, title: str) -> int:
+    """The id of the feed of this address, which is made if it is new."""
+    feed_id: int = await connection.fetchval(statement("upsert_feed"), url, title)
+    return feed_id
+
+
+async def lock_feed(connection: Connection, feed_id: int) -> bool:
+    """Holds the feed until the transaction ends; whether it was ever read before.
+
+    Whatever adds entries or subscriptions to a feed holds this lock, so entry ids grow from
+    old to new and a subscription is either there for an entry's fan-out or not at all.
+    """
+    row = await connection.fetchrow(statement("lock_feed"), feed_id)
+    return row is not None and row["succeeded_at"] is not None
+
+
+async def add_entries(
+    connection: Connection, feed_id: int, entries: Sequence[Identified]
+) -> list[int]:
+    """Adds the entries (old to new) that the feed has not shown before; returns their ids."""
+    if not entries:
+        return []
+    identities = [item.identity for item in entries]
+    seen = {
+        row["identity"]
+        for row in await connection.fetch(statement("seen_identities"), feed_id, identities)
+    }
+    fresh = [item for item in entries if item.identity not in seen]
+    if not fresh:
+        return []
+    fields = json.dumps([_entry_fields(item.entry) for item in fresh])
+    rows = await connection.fetch(
+        statement("insert_entries"), feed_id, [item.identity for item in fresh], fields
+    )
+    return sorted(row["id"] for row in rows)
+
+
+async def fan_out(
+    connection: Connection, queue: Queue, feed_id: int, entry_ids: Sequence[int]
+) -> int:
+    """One delivery row per (subscription, entry), one delivery task per open target.
+
+    Returns how many subscriptions there are. The targets' rows are locked first: a delivery
+    task that is just ending either sees these rows or is over before we enqueue.
+    """
+    if not entry_ids:
+        return 0
+    rows = await connection.fetch(statement("lock_targets_of_feed"), feed_id)
+    if not rows:
+        return 0
+    await connection.execute(
+        statement("insert_deliveries"),
+        [row["subscription_id"] for row in rows],
+        [row["target_id"] for row in rows],
+        list(entry_ids),
+    )
+    open_targets = sorted({row["target_id"] for row in rows if row["open"]})
+    await queue.enqueue_many(
+        [deliver_target.new(target_id=target) for target in open_targets], connection=connection
+    )
+    return len(rows)
+
+
+async def deliver_newest(
+    connection: Connection, queue: Queue, *, feed_id: int, subscription_id: int, target_id: int
+) -> str | None:
+    """Sends a new subscriber the newest entry; returns its title, None when there is none."""
+    newest = await connection.fetchrow(statement("newest_entry"), feed_id)
+    if newest is None:
+        return None
+    await connection.fetchrow(statement("share_target"), target_id)
+    await connection.execute(
+        statement("insert_deliveries"), [subscription_id], [target_id], [newest["id"]]
+    )
+    await queue.enqueue(deliver_target.new(target_id=target_id), connection=connection)
+    title: str = newest["title"]
+    return title
+
+
+async def record_success(
+    connection: Connection,
+    feed_id: int,
+    *,
+    next_check: timedelta,
+    validators: Validators,
+    body_hash: bytes | None = None,
+    description: Description | None = None,
+) -> None:
+    """A check went well. Without ``description`` what the feed says of itself stays."""
+    await connection.execute(
+        statement("feed_succeeded"),
+        feed_id,
+        next_check,
+        validators.etag,
+        validators.last_modified,
+        body_hash,
+        description.title if description else None,
+        description.link if description else None,
+        description.format if description else None,
+    )
+
+
+async def record_failure(
+    connection: Connection, feed_id: int, failed: Failed, *, next_check: timedelta
+) -> None:
+    """A check failed; the feed stays, its next check is further away."""
+    await connection.execute(
+        statement("feed_failed"), feed_id, next_check, failed.reason.value, failed.message
+    )
+
+
+def _entry_fields(entry: ParsedEntry) -> dict[str, object]:
+    return {
+        "title": _storable(entry.title),
+        "link": _optional(entry.link),
+        "author": _optional(entry.author),
+        "html": _storable(entry.html),
+        "published_at": _moment(entry.published_at),
+        "updated_at": _moment(entry.updated_at),
+        "enclosures": [
+            {"url": _storable(file.url), "mime": _optional(file.mime), "length": file.length}
+            for file in entry.enclosures
+        ],
+        "categories": [_storable(category) for category in entry.categories],
+    }
+
+
+def _storable(text: str) -> str:
+    """Postgres' text knows neither NUL nor half a surrogate pair."""
+    return text.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
+
+
+def _optional(text: str | None) -> str | None:
+    return None if text is None else _storable(text)
+
+
+def _moment(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat()

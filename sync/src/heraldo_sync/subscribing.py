@@ -1,0 +1,116 @@
+"""From an address somebody sent to a subscription, or to a clear answer why not."""
+
+from dataclasses import dataclass
+
+from heraldo_sync.check import Reading, keep_reading, read
+from heraldo_sync.discover import discover
+from heraldo_sync.model import Failed, FeedLink, Fetched, NotModified, Reason
+from heraldo_sync.services import SyncServices
+from heraldo_sync.statements import statement
+from heraldo_sync.store import deliver_newest, lock_feed, upsert_feed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """A feed, read once. ``url`` is the address it will be checked at."""
+
+    url: str
+    reading: Reading
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choices:
+    """A web page that points to several feeds."""
+
+    links: tuple[FeedLink, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subscribed:
+    """The subscription is there; ``already`` when it was before. ``newest`` is on its way."""
+
+    subscription_id: int
+    title: str
+    url: str
+    already: bool
+    newest: str | None
+
+
+async def look(services: SyncServices, url: str) -> Found | Choices | Failed:
+    """Reads the address: a feed, or a web page that leads to one or offers several.
+
+    ``url`` is normalised. A page with a single feed leads to it; one step, no further.
+    """
+    first = await _fetch(services, url)
+    if isinstance(first, Failed):
+        return first
+    reading = await read(services, first)
+    if isinstance(reading, Reading):
+        return Found(url=first.permanent_url or url, reading=reading)
+    if reading.reason is not Reason.NOT_A_FEED:
+        return reading
+    links = discover(first.body, first.url, first.content_type)
+    if not links:
+        return reading
+    if len(links) > 1:
+        return Choices(links=links)
+    return await _follow(services, links[0].url)
+
+
+async def _follow(services: SyncServices, url: str) -> Found | Failed:
+    fetched = await _fetch(services, url)
+    if isinstance(fetched, Failed):
+        return fetched
+    reading = await read(services, fetched)
+    if isinstance(reading, Failed):
+        return reading
+    return Found(url=fetched.permanent_url or url, reading=reading)
+
+
+async def _fetch(services: SyncServices, url: str) -> Fetched | Failed:
+    answer = await services.fetcher.fetch(url)
+    if isinstance(answer, NotModified):
+        # We sent no validators, so this is a server that answers anything.
+        return Failed(
+            reason=Reason.BAD_RESPONSE,
+            message="The server answered that nothing has changed, though we never asked before.",
+        )
+    return answer
+
+
+async def subscribe(services: SyncServices, target_id: int, found: Found) -> Subscribed:
+    """Subscribes a target to a feed that was just read, in one transaction.
+
+    What is new to subscribers the feed already has goes out to them; the new one gets the
+    newest entry at once. Repeating it changes nothing and sends nothing again.
+    """
+    title = found.reading.parsed.title or found.url
+    async with services.pool.acquire() as connection, connection.transaction():
+        feed_id = await upsert_feed(connection, found.url, title)
+        await lock_feed(connection, feed_id)
+        await keep_reading(services, connection, feed_id, found.reading)
+        subscription_id = await connection.fetchval(
+            statement("insert_subscription"), target_id, feed_id
+        )
+        if subscription_id is None:
+            known = await connection.fetchrow(
+                statement("subscription_views"), target_id, None, found.url, 0, 1
+            )
+            assert known is not None  # the feed is locked, so nobody can have unsubscribed
+            return Subscribed(
+                subscription_id=known["id"], title=title, url=found.url, already=True, newest=None
+            )
+        newest = await deliver_newest(
+            connection,
+            services.queue,
+            feed_id=feed_id,
+            subscription_id=subscription_id,
+            target_id=target_id,
+        )
+    return Subscribed(
+        subscription_id=subscription_id,
+        title=title,
+        url=found.url,
+        already=False,
+        newest=newest,
+    )

@@ -1,0 +1,268 @@
+"""The delivery task against the Bot API server: what each of Telegram's answers leads to."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+import pytest
+
+from colmillo import PostgresStore, Queue, Worker
+from colmillo.testing.working import working
+from heraldo.botapi import BotApiServer, Chat, Person
+from heraldo.delivery import deliver_task
+from heraldo.limits import SendLimits
+from heraldo.replies import Replies
+from heraldo.sender import Sender
+from heraldo.services import Services
+from heraldo.settings import Settings
+from heraldo.telegram_api import open_bot
+from heraldo_sync.addresses import AddressPolicy
+from heraldo_sync.choices import ChoiceStore
+from heraldo_sync.database import Pool
+from heraldo_sync.fetch import Fetcher
+from heraldo_sync.messages import DELIVERY_QUEUE
+from heraldo_sync.outbox import Outbox
+from heraldo_sync.pace import Pace
+from heraldo_sync.parse import Parser
+from heraldo_sync.store import fan_out
+from heraldo_sync.subscriptions import Subscriptions
+
+MOMENT = timedelta(milliseconds=1)
+QUICK = SendLimits(overall=MOMENT, person=MOMENT, group=MOMENT)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """A feed, a server and everything between them."""
+
+    server: BotApiServer
+    services: Services
+    store: PostgresStore
+    owner: Person
+    feed_id: int
+
+    async def follow(self, chat: Chat, topic_id: int = 0) -> int:
+        """Subscribes a chat or topic to the feed; returns the target."""
+        target_id = await self.services.subscriptions.target(
+            chat_id=chat.id, kind=chat.state.kind, title=chat.state.title, topic_id=topic_id
+        )
+        await self.services.pool.execute(
+            "INSERT INTO subscriptions (target_id, feed_id) VALUES ($1, $2)",
+            target_id,
+            self.feed_id,
+        )
+        return target_id
+
+    async def post(self, *titles: str, html: str = "") -> None:
+        """Fans entries out as a check does."""
+        async with self.services.pool.acquire() as connection, connection.transaction():
+            ids = [
+                await connection.fetchval(
+                    "INSERT INTO entries (feed_id, identity, title, html, link)"
+                    " VALUES ($1, sha256($2::text::bytea), $2, $3, 'https://example.org/' || $2)"
+                    " RETURNING id",
+                    self.feed_id,
+                    title,
+                    html,
+                )
+                for title in titles
+            ]
+            await fan_out(connection, self.services.queue, self.feed_id, ids)
+
+    async def statuses(self) -> list[str]:
+        rows = await self.services.pool.fetch("SELECT status FROM deliveries ORDER BY id")
+        return [row["status"] for row in rows]
+
+    @asynccontextmanager
+    async def worker(self) -> AsyncIterator[None]:
+        """A worker for deliveries while the block lasts."""
+        worker = Worker(
+            self.store,
+            tasks=[deliver_task],
+            queues={DELIVERY_QUEUE: 5},
+            resources=self.services,
+            lease=timedelta(seconds=5),
+            poll=timedelta(milliseconds=50),
+        )
+        async with working(worker):
+            yield
+
+    async def drained(self) -> None:
+        """Returns when no delivery task is left."""
+        while any(queue == DELIVERY_QUEUE for queue, _ in await self.store.counts()):
+            pass  # asking takes a round trip, so this is no busy loop
+
+
+@pytest.fixture
+async def scene(pool: Pool, queue: Queue, store: PostgresStore) -> AsyncIterator[Scene]:
+    async with BotApiServer() as server:
+        settings = Settings.model_validate(
+            {"telegram_bot_token": server.token, "telegram_api_url": server.base_url}
+        )
+        async with (
+            open_bot(settings) as bot,
+            Fetcher(AddressPolicy.parse("")) as fetcher,
+            Parser() as parser,
+        ):
+            services = Services(
+                pool=pool,
+                queue=queue,
+                fetcher=fetcher,
+                parser=parser,
+                sender=Sender(bot),
+                replies=Replies(bot),
+                outbox=Outbox(pool),
+                pace=Pace(pool),
+                subscriptions=Subscriptions(pool, queue),
+                choices=ChoiceStore(pool),
+                limits=QUICK,
+            )
+            feed_id = await pool.fetchval(
+                "INSERT INTO feeds (url, title, succeeded_at)"
+                " VALUES ('https://example.org/feed', 'Feed', now()) RETURNING id"
+            )
+            yield Scene(
+                server=server,
+                services=services,
+                store=store,
+                owner=server.person("Olga"),
+                feed_id=feed_id,
+            )
+
+
+def titles(chat: Chat) -> list[str]:
+    return [message.text.splitlines()[2] for message in chat.from_bot]
+
+
+async def test_posts_arrive_oldest_first_and_each_once(scene: Scene) -> None:
+    await scene.follow(scene.owner.private)
+    await scene.post(*(f"p{number}" for number in range(45)))
+    async with scene.worker():
+        await scene.drained()
+    assert titles(scene.owner.private) == [f"p{number}" for number in range(45)]
+    assert set(await scene.statuses()) == {"sent"}
+    recorded = await scene.services.pool.fetch("SELECT message_ids FROM deliveries ORDER BY id")
+    assert [row["message_ids"] for row in recorded] == [
+        [message.message_id] for message in scene.owner.private.from_bot
+    ]
+
+
+async def test_a_chat_that_must_wait_waits_and_the_others_do_not(scene: Scene) -> None:
+    group = scene.server.group("Group", members=[scene.owner])
+    await scene.follow(scene.owner.private)
+    await scene.follow(group)
+    rule = scene.server.faults.retry_after(1, method="sendMessage", chat=group)
+    await scene.post("one", "two")
+    async with scene.worker():
+        await scene.owner.private.wait_for(2)
+        assert rule.hits == 1
+        assert not group.from_bot
+        await scene.drained()
+    assert titles(group) == ["one", "two"]
+
+
+async def test_a_chat_that_blocked_us_keeps_everything_and_gets_it_later(scene: Scene) -> None:
+    await scene.follow(scene.owner.private)
+    await scene.owner.blocks()
+    await scene.post("one")
+    async with scene.worker():
+        await scene.drained()
+        assert await scene.statuses() == ["waiting"]
+        await scene.post("two")
+        await scene.owner.unblocks()
+        assert await scene.services.subscriptions.resume_chat(scene.owner.private.id)
+        await scene.drained()
+    assert titles(scene.owner.private) == ["one", "two"]
+
+
+async def test_a_group_that_became_a_supergroup_gets_its_posts_there(scene: Scene) -> None:
+    group = scene.server.group("Group", members=[scene.owner], supergroup=False)
+    await scene.follow(group)
+    new = await group.migrate()
+    await scene.post("one", "two")
+    async with scene.worker():
+        await scene.drained()
+    assert titles(new) == ["one", "two"]
+
+
+async def test_a_closed_topic_concerns_that_topic_alone(scene: Scene) -> None:
+    forum = scene.server.group("Forum", members=[scene.owner], forum=True)
+    closed, other = await forum.topic("A", by=scene.owner), await forum.topic("B", by=scene.owner)
+    target = await scene.follow(forum, closed.id)
+    await scene.follow(forum, other.id)
+    await closed.closes(scene.owner)
+    await scene.post("one")
+    async with scene.worker():
+        await scene.drained()
+        assert [message.topic_id for message in forum.from_bot] == [other.id]
+        await closed.reopens(scene.owner)
+        assert target == await scene.services.subscriptions.target(
+            chat_id=forum.id, kind="supergroup", title="Forum", topic_id=closed.id
+        )
+        await scene.drained()
+    assert {message.topic_id for message in forum.from_bot} == {closed.id, other.id}
+
+
+async def test_what_telegram_rejects_is_sent_plainer_then_set_aside(scene: Scene) -> None:
+    await scene.follow(scene.owner.private)
+    scene.server.faults.reject(400, "Bad Request: can't parse entities", times=1)
+    scene.server.faults.reject(
+        400,
+        "Bad Request: poison",
+        times=None,
+        when=lambda call: "poison" in str(call.params.get("text", "")),
+    )
+    await scene.post("plainer", "poison", "last")
+    async with scene.worker():
+        await scene.drained()
+    assert await scene.statuses() == ["sent", "set_aside", "sent"]
+    plainer, last = scene.owner.private.from_bot
+    assert not any(entity.kind == "bold" for entity in plainer.entities)
+    assert "last" in last.text
+    reason = await scene.services.pool.fetchval(
+        "SELECT reason FROM deliveries WHERE status = 'set_aside'"
+    )
+    assert reason == "Poison"
+
+
+async def test_an_outage_loses_nothing_and_a_lost_answer_repeats_one_message(scene: Scene) -> None:
+    await scene.follow(scene.owner.private)
+    scene.server.faults.lose_answer(method="sendMessage", times=1)
+    await scene.post("one", "two")
+    async with scene.worker():
+        await scene.owner.private.wait_for(2)
+        await scene.server.down("bad gateway")
+        await scene.post("three")
+        await scene.server.up()
+        await scene.drained()
+    assert titles(scene.owner.private) == ["one", "one", "two", "three"]
+
+
+async def test_unsubscribing_while_posts_wait_drops_them(scene: Scene) -> None:
+    target = await scene.follow(scene.owner.private)
+    await scene.post("one")
+    [view] = (await scene.services.subscriptions.page(target, offset=0, limit=1)).items
+    await scene.services.subscriptions.remove(target, view.id)
+    async with scene.worker():
+        await scene.drained()
+    assert not scene.owner.private.from_bot
+
+
+async def test_a_task_cancelled_in_the_middle_of_a_message_records_it(scene: Scene) -> None:
+    await scene.follow(scene.owner.private)
+    await scene.post("one", "two", "three")
+    worker = Worker(
+        scene.store,
+        tasks=[deliver_task],
+        queues={DELIVERY_QUEUE: 5},
+        resources=scene.services,
+        grace=timedelta(0),
+    )
+    scene.server.faults.delay(0.3, method="sendMessage", times=1)
+    async with working(worker):
+        await scene.server.wait_for_call("sendMessage")
+        worker.stop()
+    async with scene.worker():
+        await scene.drained()
+    assert titles(scene.owner.private) == ["one", "two", "three"]

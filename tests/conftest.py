@@ -1,0 +1,88 @@
+"""Real Postgres for every test that touches storage: a template database, copied per test."""
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Iterator
+
+import asyncpg
+import pytest
+
+from colmillo import PostgresStore, Queue, schema
+from colmillo.embedded import EmbeddedPostgres
+from heraldo_sync.database import Pool
+from heraldo_sync.statements import statements
+
+TEMPLATE = "template_application"
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
+    """One embedded server for the whole run, without the safety that only crashes need."""
+    server = EmbeddedPostgres(tmp_path_factory.mktemp("pg"), durable=False)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def template(server: EmbeddedPostgres) -> str:
+    """A database with the queue's and the application's tables."""
+
+    async def make() -> None:
+        await _admin(server, f"CREATE DATABASE {TEMPLATE}")
+        connection = await asyncpg.connect(server.dsn(TEMPLATE))
+        for statement in [*schema.statements(), *statements("schema")]:
+            await connection.execute(statement)
+        await connection.close()
+
+    asyncio.run(make())
+    return TEMPLATE
+
+
+async def _admin(server: EmbeddedPostgres, statement: str) -> None:
+    connection = await asyncpg.connect(server.dsn())
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+@pytest.fixture
+async def empty_dsn(server: EmbeddedPostgres) -> AsyncIterator[str]:
+    """The address of a database with nothing in it."""
+    name = f"test_{next(_numbers)}"
+    await _admin(server, f"CREATE DATABASE {name}")
+    yield server.dsn(name)
+    await _admin(server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+async def dsn(server: EmbeddedPostgres, template: str) -> AsyncIterator[str]:
+    """The address of a fresh database with all tables."""
+    name = f"test_{next(_numbers)}"
+    await _admin(server, f"CREATE DATABASE {name} TEMPLATE {template}")
+    yield server.dsn(name)
+    await _admin(server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+async def pool(dsn: str) -> AsyncIterator[Pool]:
+    """A pool on a fresh database."""
+    async with asyncpg.create_pool(dsn, min_size=1, max_size=10) as pool:
+        yield pool
+
+
+@pytest.fixture
+def store(pool: Pool) -> PostgresStore:
+    """The queue's store on a fresh database."""
+    return PostgresStore(pool)
+
+
+@pytest.fixture
+def queue(store: PostgresStore) -> Queue:
+    """A queue on a fresh database."""
+    return Queue(store)
