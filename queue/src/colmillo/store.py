@@ -12,11 +12,14 @@ Guarantees every store gives (the conformance suite in `colmillo.testing` checks
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import NewType, Protocol
+from typing import NewType, Protocol, Self
 from uuid import UUID
+
+from colmillo.errors import InvalidTask
+from colmillo.unique import key_hash
 
 TaskId = NewType("TaskId", int)
 WorkerId = NewType("WorkerId", UUID)
@@ -39,6 +42,41 @@ class NewTask:
     run_at: datetime | None = None
     delay: timedelta | None = None
     unique_hash: bytes | None = None
+
+    def with_options(
+        self,
+        *,
+        delay: timedelta | None = None,
+        run_at: datetime | None = None,
+        priority: int | None = None,
+        queue: str | None = None,
+    ) -> Self:
+        """Returns a copy with the given options changed; those left out stay.
+
+        A ``delay`` replaces a ``run_at`` and the other way round. A unique task that is sent
+        to another queue keeps its hash: it is still the same task.
+
+        Raises:
+            InvalidTask: both times given, ``run_at`` without a zone, or a negative delay.
+        """
+        if delay is not None and run_at is not None:
+            raise InvalidTask(f"{self.name}: give delay or run_at, not both")
+        if run_at is not None and run_at.utcoffset() is None:
+            raise InvalidTask(f"{self.name}: run_at needs a time zone")
+        if delay is not None and delay < timedelta(0):
+            raise InvalidTask(f"{self.name}: the delay is negative")
+        timed = delay is not None or run_at is not None
+        return replace(
+            self,
+            delay=delay if timed else self.delay,
+            run_at=run_at if timed else self.run_at,
+            priority=self.priority if priority is None else priority,
+            queue=self.queue if queue is None else queue,
+        )
+
+    def with_key(self, key: str) -> Self:
+        """Returns a copy that is unique by this key, within its name and queue."""
+        return replace(self, unique_hash=key_hash(self.name, self.queue, key))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -249,7 +287,7 @@ class Store(Protocol):
         """While open, calls ``wake(queue)`` when tasks were committed to a queue.
 
         Best effort: wake-ups may be lost or merged; callers poll as well. A lost connection is
-        reopened by the store itself.
+        reopened by the store itself, which then calls ``wake("")``: any queue may have tasks.
         """
         ...
 

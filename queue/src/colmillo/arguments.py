@@ -1,0 +1,107 @@
+"""A function's parameters as a payload: bound, checked and written; read, checked and passed."""
+
+import inspect
+import json
+import re
+import typing
+from collections.abc import Callable, Mapping
+from types import SimpleNamespace
+from typing import Any
+
+from colmillo.codec import codec_for
+from colmillo.context import Context
+from colmillo.errors import InvalidTask
+from colmillo.scalars import Codec
+from colmillo.unique import canonical
+
+PAYLOAD_BYTES = 1_000_000
+BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+
+
+class Arguments:
+    """The parameters of a task's function, a leading Context left out.
+
+    Raises:
+        InvalidTask: a parameter that cannot be carried as JSON, has no annotation, or whose
+            default does not fit it.
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        parameters = list(inspect.signature(function).parameters.values())
+        self.takes_context = bool(parameters) and is_context(parameters[0], function)
+        taken = parameters[1:] if self.takes_context else parameters
+        self.signature = inspect.Signature(taken)
+        self.codecs: dict[str, Codec] = {}
+        for parameter in taken:
+            if parameter.kind not in BY_NAME:
+                raise InvalidTask(f"{parameter}: a task's arguments are passed by name")
+            codec = codec_for(resolve(parameter, function), parameter.name)
+            if parameter.default is not parameter.empty:
+                codec.encode(parameter.default, f"{parameter.name} (its default)")
+            self.codecs[parameter.name] = codec
+
+    def write(self, *args: object, **kwargs: object) -> dict[str, object]:
+        """Returns the arguments as JSON values by name, defaults filled in."""
+        try:
+            bound = self.signature.bind(*args, **kwargs)
+        except TypeError as error:
+            raise InvalidTask(str(error)) from None
+        bound.apply_defaults()
+        return {name: self.codecs[name].encode(v, name) for name, v in bound.arguments.items()}
+
+    def read(self, payload: str) -> dict[str, object]:
+        """Returns the arguments of a payload; one that is missing takes its default.
+
+        Raises:
+            InvalidTask: the payload was written for other parameters than these.
+        """
+        try:
+            given: Any = json.loads(payload)
+        except ValueError:
+            raise InvalidTask("the payload is no JSON") from None
+        if not isinstance(given, dict):
+            raise InvalidTask("the payload is no JSON object")
+        for name in given.keys() - self.codecs.keys():
+            raise InvalidTask(f"{name}: no such parameter")
+        for name, parameter in self.signature.parameters.items():
+            if name not in given and parameter.default is parameter.empty:
+                raise InvalidTask(f"{name}: missing")
+        return {name: self.codecs[name].decode(value, name) for name, value in given.items()}
+
+    def shape(self) -> dict[str, str]:
+        """The parameters and their types, as people write them."""
+        return {name: codec.name for name, codec in self.codecs.items()}
+
+
+def payload_text(values: Mapping[str, object]) -> str:
+    """The payload of these JSON values. Raises `InvalidTask` above a million bytes."""
+    text = canonical(values)
+    size = len(text.encode())
+    if size > PAYLOAD_BYTES:
+        raise InvalidTask(f"the arguments take {size:,} bytes, more than {PAYLOAD_BYTES:,}")
+    return text
+
+
+def is_context(parameter: inspect.Parameter, function: Callable[..., Any]) -> bool:
+    """Whether the parameter takes the `Context`."""
+    annotation = parameter.annotation
+    if isinstance(annotation, str):
+        # By its spelling: what is in the brackets may exist for type checkers only.
+        head = re.match(r"[\w.]+", annotation)
+        if head is None or head[0].rsplit(".", 1)[-1] != Context.__name__:
+            return False
+        bare = parameter.replace(annotation=head[0])
+        return resolve(bare, function) is Context
+    return annotation is Context or typing.get_origin(annotation) is Context
+
+
+def resolve(parameter: inspect.Parameter, function: Callable[..., Any]) -> Any:
+    """The parameter's annotation, looked up where the function was written if it is text."""
+    if parameter.annotation is parameter.empty:
+        raise InvalidTask(f"{parameter.name}: needs a type annotation")
+    holder = SimpleNamespace(__annotations__={parameter.name: parameter.annotation})
+    names = getattr(inspect.unwrap(function), "__globals__", {})
+    try:
+        return typing.get_type_hints(holder, names, include_extras=True)[parameter.name]
+    except NameError as error:
+        raise InvalidTask(f"{parameter.name}: {error}, needed at run time") from None

@@ -1,0 +1,157 @@
+"""The claim loop's decisions: when to ask for how many tasks of which queues."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from random import Random
+
+from colmillo.clock import Clock
+from colmillo.errors import ColmilloError
+from colmillo.lease import Lease, LeaseKeeper
+from colmillo.running import Runs
+from colmillo.settle import Settler
+from colmillo.store import ClaimedTask, Store
+from colmillo.waiting import Pauses, wait_any, within
+
+logger = logging.getLogger(__name__)
+
+# Due tasks that a claim did not get are being claimed by others: a moment, not a busy loop.
+LEAST_PAUSE = 0.05
+
+
+class Claimer:
+    """Claims tasks into free slots. A queue is asked again and again until it proves empty.
+
+    After that it is asked when a notification comes, when its next task is due, or after
+    ``poll`` seconds. All claims are made one after the other, by `step`.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        rng: Random,
+        *,
+        queues: Mapping[str, int],
+        poll: float,
+        keeper: LeaseKeeper,
+        runs: Runs,
+        settler: Settler,
+        give_back: Callable[[ClaimedTask], None],
+    ) -> None:
+        self.stopping = asyncio.Event()
+        # A claim may have been carried out although its answer was lost: ask the store.
+        self.strays = False
+        self._strays_later = False
+        self._store = store
+        self._clock = clock
+        self._queues = dict(queues)
+        self._poll = poll
+        self._keeper = keeper
+        self._runs = runs
+        self._settler = settler
+        self._give_back = give_back
+        self._hungry = set(self._queues)
+        self._wake = asyncio.Event()
+        self._pauses = Pauses(rng)
+
+    def stop(self) -> None:
+        """No more claims; one that is under way is given back."""
+        self.stopping.set()
+        self._wake.set()
+
+    def wake(self, queue: str = "") -> None:
+        """There may be tasks in this queue, or in any when the name is empty."""
+        if queue in self._queues:
+            self._hungry.add(queue)
+        elif not queue:
+            self._hungry |= self._queues.keys()
+        else:
+            return
+        self._wake.set()
+
+    def slot_freed(self, queue: str) -> None:
+        """A task of this queue ended."""
+        if queue in self._hungry:
+            self._wake.set()
+
+    def verdicts_delivered(self) -> None:
+        """The backlog of verdicts shrank."""
+        if self._hungry:
+            self._wake.set()
+
+    def look_again_for_strays(self) -> None:
+        """Asks once more about a claim that failed: it may have been carried out late."""
+        if self._strays_later:
+            self._strays_later = False
+            self.strays = True
+            self._wake.set()
+
+    async def step(self) -> None:
+        """Does one thing: claims, or waits for a reason to."""
+        self._wake.clear()
+        lease = self._keeper.current
+        if self.stopping.is_set():
+            return
+        if lease is None or not lease.alive() or self._settler.full:
+            await wait_any(self._clock, self._poll, self._wake)
+            return
+        try:
+            if self.strays:
+                await self.release_strays(lease)
+            elif room := self._room():
+                await self._claim(lease, room)
+            else:
+                await self._idle(lease)
+        except ColmilloError:
+            raise
+        except Exception as error:
+            logger.warning("cannot claim tasks", extra={"error": repr(error)})
+            await wait_any(self._clock, self._pauses.next(), self.stopping)
+
+    async def release_strays(self, lease: Lease) -> None:
+        """Gives back what the store thinks we run and we know nothing of."""
+        known = [*self._runs.tasks(), *self._settler.tasks()]
+        strays = self._store.release_strays(lease.worker, known)
+        released = await within(self._clock, lease.left(), strays)
+        self.strays = False
+        if released:
+            logger.warning("gave back tasks of a claim that failed", extra={"tasks": released})
+            self.wake()
+
+    def _free(self) -> dict[str, int]:
+        """The queues with free slots, and how many."""
+        taken = self._runs.per_queue
+        return {q: most - taken[q] for q, most in self._queues.items() if taken[q] < most}
+
+    def _room(self) -> dict[str, int]:
+        return {queue: free for queue, free in self._free().items() if queue in self._hungry}
+
+    async def _claim(self, lease: Lease, room: dict[str, int]) -> None:
+        # Before the claim: what is committed while it is under way must not go unnoticed.
+        self._hungry -= room.keys()
+        try:
+            claimed = await within(self._clock, lease.left(), self._store.claim(lease.worker, room))
+        except BaseException:
+            self.strays = self._strays_later = True
+            self._hungry |= room.keys()
+            raise
+        self._pauses.reset()
+        got = dict.fromkeys(room, 0)
+        for task in claimed:
+            got[task.queue] += 1
+            if self.stopping.is_set() or not lease.alive():
+                self._give_back(task)
+            else:
+                self._runs.start(task, lease)
+        self._hungry |= {queue for queue, number in got.items() if number == room[queue]}
+
+    async def _idle(self, lease: Lease) -> None:
+        queues = list(self._free())
+        pause = self._poll
+        if queues:
+            due = await within(self._clock, lease.left(), self._store.next_due(queues))
+            if due is not None:
+                pause = min(max(due.total_seconds(), LEAST_PAUSE), self._poll)
+        if not await wait_any(self._clock, pause, self._wake):
+            self._hungry |= self._free().keys()

@@ -1,0 +1,61 @@
+"""What a running task can see and do."""
+
+from typing import Generic, TypeVar
+
+from colmillo.clock import Clock
+from colmillo.errors import LeaseLost
+from colmillo.lease import Lease
+from colmillo.queue import Queue
+from colmillo.store import ClaimedTask, Finish, Settlement, Store
+
+R_co = TypeVar("R_co", covariant=True)
+
+
+class Context(Generic[R_co]):
+    """Passed as the first argument to functions that ask for it.
+
+    ``R`` is the type of the worker's ``resources``.
+    """
+
+    def __init__(
+        self, task: ClaimedTask, resources: R_co, *, store: Store, clock: Clock, lease: Lease
+    ) -> None:
+        self.task = task
+        self.queue = Queue(store)
+        self.clock = clock
+        self._resources = resources
+        self._store = store
+        self._lease = lease
+        self._completed = False
+
+    @property
+    def resources(self) -> R_co:
+        """What the worker was given for its tasks."""
+        return self._resources
+
+    @property
+    def completed(self) -> bool:
+        """Whether `complete` went through (the caller may have rolled it back since)."""
+        return self._completed
+
+    def check_lease(self) -> None:
+        """Raises `LeaseLost` when, as far as this worker can tell, another may own the task.
+
+        Costs nothing: call it before an effect that the database does not fence.
+        """
+        if not self._lease.alive():
+            raise LeaseLost(f"task {self.task.id}")
+
+    async def complete(self, *, connection: object) -> None:
+        """Finishes the task inside the caller's open transaction: it is done if that commits.
+
+        Afterwards the function returns None or `Done`. When the caller rolled back, the task
+        is settled by what the function returns or raises, as usual.
+
+        Raises:
+            LeaseLost: another worker owns the task; roll back.
+        """
+        settlement = Settlement(id=self.task.id, lease=self.task.lease, verdict=Finish())
+        if await self._store.settle([settlement], connection=connection):
+            raise LeaseLost(f"task {self.task.id}")
+        self._completed = True

@@ -1,0 +1,310 @@
+"""A store in memory, for tests: one process, one event loop, nothing survives.
+
+It obeys the same conformance suite as `PostgresStore`, except that it has no transactions: a
+``connection`` is accepted and ignored, so code under test may pass one.
+"""
+
+import heapq
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import assert_never
+
+from colmillo.checks import (
+    ERRORS_KEPT,
+    bounded_delay,
+    check_aware,
+    check_name,
+    check_tasks,
+    storable_error,
+)
+from colmillo.clock import Clock, SystemClock
+from colmillo.store import (
+    Again,
+    ClaimedTask,
+    Ending,
+    Enqueued,
+    Finish,
+    NewTask,
+    Rescued,
+    SetAside,
+    Settlement,
+    State,
+    TaskId,
+    TaskRecord,
+    WorkerId,
+)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Row:
+    """One live task. ``worker`` None means that it waits."""
+
+    id: TaskId
+    task: NewTask
+    run_at: datetime
+    enqueued_at: datetime
+    worker: WorkerId | None = None
+    lease: int = 0
+    attempt: int = 0
+    crashes: int = 0
+    errors: list[str] = field(default_factory=list)
+
+    def add_error(self, error: str) -> None:
+        self.errors = [*self.errors, storable_error(error)][-ERRORS_KEPT:]
+
+    def wait(self, run_at: datetime, *, keep_attempt: bool) -> None:
+        self.worker = None
+        self.run_at = run_at
+        if not keep_attempt:
+            self.attempt -= 1
+
+    def order(self) -> tuple[int, datetime, TaskId]:
+        return (-self.task.priority, self.run_at, self.id)
+
+    def record(self, state: State) -> TaskRecord:
+        return TaskRecord(
+            id=self.id,
+            name=self.task.name,
+            queue=self.task.queue,
+            state=state,
+            payload=self.task.payload,
+            priority=self.task.priority,
+            attempt=self.attempt,
+            max_attempts=self.task.max_attempts,
+            run_at=self.run_at,
+            enqueued_at=self.enqueued_at,
+            lease=self.lease,
+            crashes=self.crashes,
+            worker=self.worker,
+            errors=tuple(self.errors),
+        )
+
+
+class MemoryStore:
+    """Everything `Store` promises, within one event loop and without transactions.
+
+    Time is the clock's: give it a `colmillo.testing.FakeClock` and move it.
+    """
+
+    def __init__(self, clock: Clock | None = None) -> None:
+        self._clock: Clock = clock or SystemClock()
+        self._last_id = 0
+        self._live: dict[TaskId, _Row] = {}
+        self._holders: dict[bytes, TaskId] = {}
+        self._archive: dict[TaskId, TaskRecord] = {}
+        self._leases: dict[WorkerId, datetime] = {}
+        self._ticks: set[tuple[str, datetime]] = set()
+        self._wakers: list[Callable[[str], None]] = []
+
+    async def enqueue(
+        self, tasks: Sequence[NewTask], *, connection: object | None = None
+    ) -> list[Enqueued]:
+        """Adds the tasks; see `Store.enqueue`. Raises `InvalidTask` before anything is added."""
+        del connection
+        check_tasks(tasks)
+        answers = [self._add(task) for task in tasks]
+        inserted = zip(tasks, answers, strict=True)
+        for queue in dict.fromkeys(task.queue for task, answer in inserted if answer.inserted):
+            for wake in list(self._wakers):
+                wake(queue)
+        return answers
+
+    async def claim(self, worker: WorkerId, room: Mapping[str, int]) -> list[ClaimedTask]:
+        """Takes due tasks; see `Store.claim`."""
+        now = self._clock.now()
+        if not self._lives(worker, now):
+            return []
+        picked = [
+            row
+            for queue, limit in room.items()
+            for row in heapq.nsmallest(limit, self._due(queue, now), key=_Row.order)
+        ]
+        for row in picked:
+            row.worker = worker
+            row.lease += 1
+            row.attempt += 1
+        return [_claimed(row) for row in sorted(picked, key=_Row.order)]
+
+    async def settle(
+        self, settlements: Sequence[Settlement], *, connection: object | None = None
+    ) -> frozenset[TaskId]:
+        """Carries the verdicts out; see `Store.settle`."""
+        del connection
+        return frozenset(s.id for s in settlements if not self._settle(s))
+
+    async def release_strays(self, worker: WorkerId, running: Sequence[TaskId]) -> int:
+        """Gives back what the worker does not know it has; see `Store.release_strays`."""
+        known = set(running)
+        strays = [r for r in self._live.values() if r.worker == worker and r.id not in known]
+        for row in strays:
+            row.wait(row.run_at, keep_attempt=False)
+        return len(strays)
+
+    async def register(self, worker: WorkerId, *, name: str, lease: timedelta) -> None:
+        """Starts the worker's lease; see `Store.register`."""
+        check_name("worker's name", name)
+        self._leases[worker] = self._clock.now() + lease
+
+    async def renew(self, worker: WorkerId, lease: timedelta) -> bool:
+        """Extends the lease unless it is over; see `Store.renew`."""
+        now = self._clock.now()
+        if not self._lives(worker, now):
+            return False
+        self._leases[worker] = now + lease
+        return True
+
+    async def retire(self, worker: WorkerId) -> None:
+        """Ends the lease at once; see `Store.retire`."""
+        self._leases.pop(worker, None)
+
+    async def rescue(self, *, max_crashes: int) -> Rescued:
+        """Frees the tasks of dead workers; see `Store.rescue`."""
+        now = self._clock.now()
+        self._leases = {worker: end for worker, end in self._leases.items() if end > now}
+        released = 0
+        quarantined: list[TaskId] = []
+        for row in list(self._live.values()):
+            if row.worker is None or row.worker in self._leases:
+                continue
+            row.crashes += 1
+            if row.crashes >= max_crashes:
+                why = f"its workers died {row.crashes} times while running it"
+                self._set_aside(row, Ending.QUARANTINED, why)
+                quarantined.append(row.id)
+            else:
+                row.wait(row.run_at, keep_attempt=True)
+                released += 1
+        return Rescued(released=released, quarantined=tuple(quarantined))
+
+    async def tick(
+        self,
+        schedule: str,
+        fire_time: datetime,
+        task: NewTask,
+        *,
+        connection: object | None = None,
+    ) -> bool:
+        """Enqueues the task once per fire time; see `Store.tick`."""
+        check_name("schedule's name", schedule)
+        check_aware("fire_time", fire_time)
+        check_tasks([task])
+        if (schedule, fire_time) in self._ticks:
+            return False
+        self._ticks.add((schedule, fire_time))
+        await self.enqueue([task], connection=connection)
+        return True
+
+    async def now(self) -> datetime:
+        """The clock's now."""
+        return self._clock.now()
+
+    async def next_due(self, queues: Sequence[str]) -> timedelta | None:
+        """How long until something is due; see `Store.next_due`."""
+        wanted = set(queues)
+        waiting = [
+            row.run_at
+            for row in self._live.values()
+            if row.worker is None and row.task.queue in wanted
+        ]
+        return max(timedelta(0), min(waiting) - self._clock.now()) if waiting else None
+
+    async def get(self, task: TaskId) -> TaskRecord | None:
+        """The task, live or archived; see `Store.get`."""
+        row = self._live.get(task)
+        return self._archive.get(task) if row is None else row.record(_state(row))
+
+    async def counts(self) -> dict[tuple[str, State], int]:
+        """How many tasks there are per queue and state; see `Store.counts`."""
+        counts: dict[tuple[str, State], int] = {}
+        kinds = [(row.task.queue, _state(row)) for row in self._live.values()]
+        kinds += [(record.queue, record.state) for record in self._archive.values()]
+        for kind in kinds:
+            counts[kind] = counts.get(kind, 0) + 1
+        return counts
+
+    def listen(self, wake: Callable[[str], None]) -> AbstractAsyncContextManager[None]:
+        """Calls ``wake(queue)`` from within `enqueue`; see `Store.listen`."""
+        return self._listen(wake)
+
+    @asynccontextmanager
+    async def _listen(self, wake: Callable[[str], None]) -> AsyncIterator[None]:
+        self._wakers.append(wake)
+        try:
+            yield
+        finally:
+            self._wakers.remove(wake)
+
+    def _add(self, task: NewTask) -> Enqueued:
+        holder = None if task.unique_hash is None else self._holders.get(task.unique_hash)
+        if holder is not None:
+            return Enqueued(id=holder, inserted=False)
+        now = self._clock.now()
+        self._last_id += 1
+        row = _Row(
+            id=TaskId(self._last_id),
+            task=task,
+            run_at=task.run_at or now + (task.delay or timedelta(0)),
+            enqueued_at=now,
+        )
+        self._live[row.id] = row
+        if task.unique_hash is not None:
+            self._holders[task.unique_hash] = row.id
+        return Enqueued(id=row.id, inserted=True)
+
+    def _due(self, queue: str, now: datetime) -> list[_Row]:
+        return [
+            row
+            for row in self._live.values()
+            if row.worker is None and row.task.queue == queue and row.run_at <= now
+        ]
+
+    def _lives(self, worker: WorkerId, now: datetime) -> bool:
+        end = self._leases.get(worker)
+        return end is not None and end > now
+
+    def _settle(self, settlement: Settlement) -> bool:
+        row = self._live.get(settlement.id)
+        if row is None or row.worker is None or row.lease != settlement.lease:
+            return False
+        match settlement.verdict:
+            case Finish():
+                self._remove(row)
+            case Again(delay=delay, keep_attempt=keep_attempt, error=error):
+                if error is not None:
+                    row.add_error(error)
+                row.wait(self._clock.now() + bounded_delay(delay), keep_attempt=keep_attempt)
+            case SetAside(ending=ending, error=error):
+                self._set_aside(row, ending, error)
+            case never:
+                assert_never(never)
+        return True
+
+    def _set_aside(self, row: _Row, ending: Ending, error: str) -> None:
+        row.add_error(error)
+        self._remove(row)
+        self._archive[row.id] = row.record(State(ending.value))
+
+    def _remove(self, row: _Row) -> None:
+        del self._live[row.id]
+        if row.task.unique_hash is not None:
+            del self._holders[row.task.unique_hash]
+
+
+def _state(row: _Row) -> State:
+    return State.WAITING if row.worker is None else State.RUNNING
+
+
+def _claimed(row: _Row) -> ClaimedTask:
+    return ClaimedTask(
+        id=row.id,
+        lease=row.lease,
+        name=row.task.name,
+        queue=row.task.queue,
+        payload=row.task.payload,
+        attempt=row.attempt,
+        max_attempts=row.task.max_attempts,
+        enqueued_at=row.enqueued_at,
+        run_at=row.run_at,
+    )

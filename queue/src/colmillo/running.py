@@ -1,0 +1,197 @@
+"""Attempts under way: started, timed, cancelled for a reason, and turned into verdicts."""
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from enum import StrEnum
+from random import Random
+from typing import Any
+
+from colmillo.alarms import Alarm, Alarms
+from colmillo.clock import Clock
+from colmillo.context import Context
+from colmillo.errors import InvalidTask
+from colmillo.lease import Lease
+from colmillo.outcome import Cancel, Discard, Done, Outcome, Retry, Snooze
+from colmillo.store import Again, ClaimedTask, Ending, SetAside, Store, TaskId, Verdict
+from colmillo.task import Task
+from colmillo.verdict import GIVEN_BACK, error_text, failed, verdict_of
+
+logger = logging.getLogger(__name__)
+
+# While programs are being replaced, a worker that knows the name will come by.
+UNKNOWN_DELAY = timedelta(seconds=15)
+# A function that goes on after its cancellation is cancelled again after so many seconds.
+INSIST_SECONDS = 10.0
+# After a failure whose backoff could not be computed.
+FALLBACK_DELAY = timedelta(minutes=1)
+
+
+class Cause(StrEnum):
+    """Why the worker cancelled a run."""
+
+    TIMEOUT = "timeout"
+    SHUTDOWN = "shutdown"
+    LEASE_LOST = "lease lost"
+
+
+class Run:
+    """One attempt: the claim, the work on it, and why that was cancelled."""
+
+    def __init__(
+        self, claimed: ClaimedTask, known: Task[...], context: Context[Any], started: float
+    ) -> None:
+        self.claimed = claimed
+        self.known = known
+        self.context = context
+        self.started = started
+        self.work: asyncio.Task[Outcome | None] | None = None
+        self.cause: Cause | None = None
+        self.alarm: Alarm | None = None
+
+
+class Runs:
+    """All attempts of one worker. ``ended(claimed, verdict, completed)`` is called for each."""
+
+    def __init__(
+        self,
+        tasks: Mapping[str, Task[...]],
+        resources: object,
+        *,
+        store: Store,
+        clock: Clock,
+        rng: Random,
+        alarms: Alarms,
+        ended: Callable[[ClaimedTask, Verdict, bool], None],
+    ) -> None:
+        self.idle = asyncio.Event()
+        self.idle.set()
+        self.per_queue = Counter[str]()
+        self._tasks = tasks
+        self._resources = resources
+        self._store = store
+        self._clock = clock
+        self._rng = rng
+        self._alarms = alarms
+        self._ended = ended
+        self._active: dict[tuple[TaskId, int], Run] = {}
+
+    def __len__(self) -> int:
+        return len(self._active)
+
+    def tasks(self) -> list[TaskId]:
+        """The tasks that are being worked on."""
+        return [task for task, _ in self._active]
+
+    def start(self, claimed: ClaimedTask, lease: Lease) -> None:
+        """Starts work on a claimed task, or ends it at once when that is not possible."""
+        known = self._tasks.get(claimed.name)
+        if known is None:
+            logger.warning("no such task here, giving it back", extra=fields(claimed))
+            self._ended(claimed, Again(delay=UNKNOWN_DELAY, keep_attempt=False), False)
+            return
+        try:
+            values = known.arguments.read(claimed.payload)
+        except InvalidTask as error:
+            logger.error("the payload does not fit the task any more", extra=fields(claimed))
+            why = f"the payload does not fit the function: {error.detail}"
+            self._ended(claimed, SetAside(ending=Ending.DISCARDED, error=why), False)
+            return
+        context = Context(
+            claimed, self._resources, store=self._store, clock=self._clock, lease=lease
+        )
+        run = Run(claimed, known, context, self._clock.monotonic())
+        self._active[claimed.id, claimed.lease] = run
+        self.idle.clear()
+        self.per_queue[claimed.queue] += 1
+        run.work = asyncio.create_task(work(run, values), name=f"{claimed.name} {claimed.id}")
+        run.work.add_done_callback(lambda done: self._finished(run, done))
+        if known.options.timeout is not None:
+            seconds = known.options.timeout.total_seconds()
+            run.alarm = self._alarms.set(seconds, lambda: self._cancel(run, Cause.TIMEOUT))
+
+    def cancel_all(self, cause: Cause) -> None:
+        """Cancels everything under way."""
+        for run in list(self._active.values()):
+            self._cancel(run, cause)
+
+    def _cancel(self, run: Run, cause: Cause) -> None:
+        if run.work is None or run.work.done():
+            return
+        extra = {**fields(run.claimed), "cause": cause.value}
+        if run.cause is None:
+            logger.info("cancelling a task", extra=extra)
+        else:
+            logger.warning("the task goes on although it was cancelled", extra=extra)
+        # Whether the task is still ours matters more than anything that was said before.
+        if run.cause is None or cause is Cause.LEASE_LOST:
+            run.cause = cause
+        if run.alarm is not None:
+            run.alarm.off = True
+        run.alarm = self._alarms.set(INSIST_SECONDS, lambda: self._cancel(run, cause))
+        run.work.cancel(cause.value)
+
+    def _finished(self, run: Run, done: asyncio.Task[Outcome | None]) -> None:
+        claimed = run.claimed
+        del self._active[claimed.id, claimed.lease]
+        self.per_queue[claimed.queue] -= 1
+        if not self._active:
+            self.idle.set()
+        if run.alarm is not None:
+            run.alarm.off = True
+        try:
+            verdict = self._judge(run, done)
+        except Exception as error:
+            # Only the user's own backoff can do this; the task must not be lost for it.
+            logger.exception("the backoff failed", extra=fields(claimed))
+            verdict = Again(delay=FALLBACK_DELAY, error=error_text(error))
+        if logger.isEnabledFor(logging.INFO):
+            seconds = round(self._clock.monotonic() - run.started, 6)
+            extra = {"verdict": type(verdict).__name__.lower(), "seconds": seconds}
+            logger.info("task ended", extra={**fields(claimed), **extra})
+        self._ended(claimed, verdict, run.context.completed)
+
+    def _judge(self, run: Run, done: asyncio.Task[Outcome | None]) -> Verdict:
+        """The verdict. An outcome counts even if it came after a cancellation."""
+        backoff = run.known.options.backoff
+        error = None if done.cancelled() else done.exception()
+        if error is None and not done.cancelled():
+            outcome: object = done.result()
+            # Type checkers see to this, but not everybody runs one.
+            if outcome is None or isinstance(outcome, Done | Retry | Snooze | Cancel | Discard):
+                return verdict_of(outcome or Done(), run.claimed, backoff, self._rng)
+            error = TypeError(f"a task returns an Outcome or None, not {type(outcome).__name__}")
+        if isinstance(error, KeyboardInterrupt) or run.cause in (Cause.SHUTDOWN, Cause.LEASE_LOST):
+            return GIVEN_BACK
+        if run.cause is Cause.TIMEOUT:
+            text = f"timed out after {run.known.options.timeout}"
+        elif error is None:
+            text = "the function was cancelled, but not by the worker"
+        else:
+            text = error_text(error)
+        extra = {**fields(run.claimed), "error_type": type(error).__name__ if error else "none"}
+        logger.warning("task failed", extra=extra)
+        if error is not None:
+            # Messages of exceptions may quote arguments: for those who ask only.
+            logger.debug("the failure in full", extra=extra, exc_info=error)
+        return failed(text, run.claimed, backoff, self._rng)
+
+
+async def work(run: Run, values: dict[str, object]) -> Outcome | None:
+    """Calls the function. Its attempt to end the program is a failure like others."""
+    try:
+        return await run.known.call(run.context, values)
+    except SystemExit as error:
+        raise RuntimeError(f"the function called exit({error.code!r})") from error
+
+
+def fields(claimed: ClaimedTask) -> dict[str, object]:
+    """What a log event says of a task. Never its payload."""
+    return {
+        "task_id": claimed.id,
+        "task": claimed.name,
+        "queue": claimed.queue,
+        "attempt": claimed.attempt,
+    }

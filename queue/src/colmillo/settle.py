@@ -1,0 +1,127 @@
+"""Verdicts to the store: in batches, at once when idle, again and again until one is answered."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
+
+from colmillo.clock import Clock
+from colmillo.store import Settlement, Store, TaskId
+from colmillo.waiting import Pauses, wait_any, within
+
+logger = logging.getLogger(__name__)
+
+BATCH = 500
+CALL_SECONDS = 30.0
+
+
+@dataclass(slots=True)
+class Pending:
+    """A verdict that has not been answered. ``repeated`` means an answer may have been lost."""
+
+    settlement: Settlement
+    completed: bool
+    repeated: bool = False
+
+
+class Settler:
+    """Delivers verdicts while `run` runs; `settled` is called after each batch.
+
+    Nothing waits for company: a batch is whatever gathered while the one before was on its
+    way. A verdict is kept until the store has answered. A lease that ended meanwhile does not
+    make it worthless: it is fenced, and if nobody took the task it still counts.
+    """
+
+    def __init__(
+        self, store: Store, clock: Clock, rng: Random, *, most: int, settled: Callable[[], None]
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._pauses = Pauses(rng)
+        self._most = most
+        self._settled = settled
+        self._pending: dict[tuple[TaskId, int], Pending] = {}
+        self._filled = asyncio.Event()
+        self._empty = asyncio.Event()
+        self._empty.set()
+        self._size = BATCH
+        self.lost = 0
+
+    @property
+    def full(self) -> bool:
+        """Whether so many verdicts wait that nothing new should be started."""
+        return len(self._pending) >= self._most
+
+    @property
+    def failing(self) -> bool:
+        """Whether the last delivery failed."""
+        return self._pauses.failures > 0
+
+    def tasks(self) -> list[TaskId]:
+        """The tasks whose verdicts wait."""
+        return [task for task, _ in self._pending]
+
+    def put(self, settlement: Settlement, *, completed: bool = False) -> None:
+        """Takes a verdict. ``completed`` says that the task may be gone, by its own doing."""
+        self._pending[settlement.id, settlement.lease] = Pending(settlement, completed)
+        self._filled.set()
+        self._empty.clear()
+
+    async def drain(self, seconds: float) -> bool:
+        """Waits until no verdict waits, at most that long. Returns whether it came to that."""
+        return await wait_any(self._clock, seconds, self._empty)
+
+    async def run(self) -> None:
+        """Delivers until it is cancelled."""
+        while True:
+            await self._filled.wait()
+            batch = self._batch()
+            try:
+                sent = self._store.settle([pending.settlement for pending in batch])
+                refused = await within(self._clock, CALL_SECONDS, sent)
+            except Exception as error:
+                self._failed(batch, error)
+                await self._clock.sleep(self._pauses.next())
+                continue
+            self._delivered(batch, refused)
+
+    def _batch(self) -> list[Pending]:
+        """The oldest verdicts, no task twice: the store answers by task."""
+        batch: dict[TaskId, Pending] = {}
+        for (task, _), pending in self._pending.items():
+            if len(batch) == self._size:
+                break
+            batch.setdefault(task, pending)
+        return list(batch.values())
+
+    def _failed(self, batch: list[Pending], error: Exception) -> None:
+        extra = {"verdicts": len(self._pending), "error": repr(error)}
+        logger.warning("cannot deliver verdicts, will try again", extra=extra)
+        # Should one verdict be the reason, smaller and smaller batches find and pass it.
+        self._size = max(1, len(batch) // 2)
+        for pending in batch:
+            pending.repeated = True
+            key = pending.settlement.id, pending.settlement.lease
+            self._pending[key] = self._pending.pop(key)
+
+    def _delivered(self, batch: list[Pending], refused: frozenset[TaskId]) -> None:
+        self._size = BATCH
+        self._pauses.reset()
+        for pending in batch:
+            settlement = pending.settlement
+            del self._pending[settlement.id, settlement.lease]
+            if settlement.id in refused and not pending.completed:
+                self._refused(pending)
+        if not self._pending:
+            self._filled.clear()
+            self._empty.set()
+        self._settled()
+
+    def _refused(self, pending: Pending) -> None:
+        extra = {"task_id": pending.settlement.id, "lease": pending.settlement.lease}
+        if pending.repeated:
+            logger.info("verdict delivered before, or lease lost", extra=extra)
+            return
+        self.lost += 1
+        logger.warning("lease lost: the verdict changed nothing", extra=extra)

@@ -1,0 +1,6 @@
+-- Removes tasks that are done, where id and lease still match. Index: tasks_pkey.
+-- $1 ids, $2 leases.
+DELETE FROM {schema}.tasks AS task
+USING unnest($1::bigint[], $2::integer[]) AS given (id, lease)
+WHERE task.id = given.id AND task.lease = given.lease AND task.worker IS NOT NULL
+RETURNING task.id, task.lease

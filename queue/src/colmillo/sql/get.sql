@@ -1,0 +1,13 @@
+-- One task, live or archived. Index: tasks_pkey, archive_pkey.
+-- $1 id.
+SELECT
+    id, name, queue, CASE WHEN worker IS NULL THEN 'waiting' ELSE 'running' END AS state, payload,
+    priority, attempt, max_attempts, run_at, enqueued_at, lease, crashes, worker, errors
+FROM {schema}.tasks
+WHERE id = $1::bigint
+UNION ALL
+SELECT
+    id, name, queue, ending, payload,
+    priority, attempt, max_attempts, run_at, enqueued_at, lease, crashes, worker, errors
+FROM {schema}.archive
+WHERE id = $1::bigint

@@ -1,0 +1,239 @@
+"""Declaring tasks: a function with typed arguments, and how it is to be run."""
+
+import inspect
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Concatenate, Generic, ParamSpec, Protocol, cast, overload
+
+from colmillo.arguments import Arguments, payload_text
+from colmillo.checks import check_tasks
+from colmillo.context import Context
+from colmillo.errors import InvalidTask
+from colmillo.outcome import Outcome
+from colmillo.retry import Backoff
+from colmillo.store import NewTask
+from colmillo.unique import Unique, args_hash
+
+P = ParamSpec("P")
+Result = Coroutine[Any, Any, Outcome | None]
+Handler = Callable[..., Result]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How a task is run. See `task` for what each means."""
+
+    queue: str = "default"
+    unique: Unique | None = None
+    max_attempts: int | None = 25
+    timeout: timedelta | None = None
+    backoff: Backoff = field(default_factory=Backoff.exponential)
+    priority: int = 0
+
+    def __post_init__(self) -> None:
+        """Raises `InvalidTask` for a timeout that is over before it starts."""
+        if self.timeout is not None and self.timeout <= timedelta(0):
+            raise InvalidTask("the timeout must be longer than nothing")
+
+
+class Declared(Generic[P]):
+    """A task that can be enqueued. Its function lives elsewhere: see `handled_by`."""
+
+    def __init__(self, name: str, arguments: Arguments, options: Options) -> None:
+        self.name = name
+        self.arguments = arguments
+        self.options = options
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name!r} of queue {self.options.queue!r}>"
+
+    def new(self, *args: P.args, **kwargs: P.kwargs) -> NewTask:
+        """Returns a task to be enqueued, with these arguments.
+
+        Raises:
+            InvalidTask: arguments that do not fit the declaration, or of more than 1 MB.
+        """
+        options = self.options
+        try:
+            values = self.arguments.write(*args, **kwargs)
+            payload = payload_text(values)
+        except InvalidTask as error:
+            raise InvalidTask(f"{self.name}: {error.detail}") from None
+        unique_hash = None
+        if options.unique is not None:
+            chosen = values.keys() if options.unique.args is None else options.unique.args
+            picked = {name: values[name] for name in chosen}
+            unique_hash = args_hash(self.name, options.queue, picked)
+        return NewTask(
+            name=self.name,
+            queue=options.queue,
+            payload=payload,
+            priority=options.priority,
+            max_attempts=options.max_attempts,
+            unique_hash=unique_hash,
+        )
+
+    @overload
+    def handled_by(self, function: Callable[Concatenate[Context[Any], P], Result]) -> "Task[P]": ...
+    @overload
+    def handled_by(self, function: Callable[P, Result]) -> "Task[P]": ...
+    def handled_by(self, function: Handler) -> "Task[P]":
+        """Returns the task that a worker runs with this function.
+
+        Raises:
+            InvalidTask: the function's parameters are not those of the declaration.
+        """
+        arguments = arguments_of(self.name, function)
+        if arguments.shape() != self.arguments.shape():
+            raise InvalidTask(
+                f"{self.name}: declared with {self.arguments.shape()}, "
+                f"but its function takes {arguments.shape()}"
+            )
+        return Task(self.name, arguments, self.options, function)
+
+
+class Task(Declared[P]):
+    """A task with its function: can be enqueued, and run by a `Worker`."""
+
+    def __init__(
+        self, name: str, arguments: Arguments, options: Options, function: Handler
+    ) -> None:
+        super().__init__(name, arguments, options)
+        self.function = function
+
+    def call(self, context: Context[Any], values: dict[str, object]) -> Result:
+        """The function's coroutine for arguments that were read from a payload."""
+        if self.arguments.takes_context:
+            return self.function(context, **values)
+        return self.function(**values)
+
+
+class TaskDecorator(Protocol):
+    """What `task` returns: takes functions with a leading `Context` and without."""
+
+    @overload
+    def __call__(self, function: Callable[Concatenate[Context[Any], P], Result]) -> Task[P]: ...
+    @overload
+    def __call__(self, function: Callable[P, Result]) -> Task[P]: ...
+
+
+class DeclareDecorator(Protocol):
+    """What `declare` returns."""
+
+    def __call__(self, function: Callable[P, Result]) -> Declared[P]:
+        """Returns the declaration; the function is there for its name and parameters."""
+        ...
+
+
+def task(
+    *,
+    name: str | None = None,
+    queue: str = "default",
+    unique: bool | Unique = False,
+    max_attempts: int | None = 25,
+    timeout: timedelta | None = None,
+    backoff: Backoff | None = None,
+    priority: int = 0,
+) -> TaskDecorator:
+    """Makes an async function a task.
+
+    Args:
+        name: what it is called in the database; the function's name when left out.
+        queue: where it waits.
+        unique: at most one live task per name, queue and arguments (all, or those chosen).
+        max_attempts: after so many failed attempts it goes to the archive; None is never.
+        timeout: a run that takes longer is cancelled, which counts as a failed attempt.
+        backoff: the pauses between attempts; 5 s, doubling up to a day, when left out.
+        priority: higher runs first.
+
+    Raises:
+        InvalidTask: the declaration is wrong: an argument that cannot be carried as JSON,
+            a function that is not async, a name or a number out of range.
+    """
+    options = make_options(queue, unique, max_attempts, timeout, backoff, priority)
+
+    def decorate(function: Handler) -> Task[Any]:
+        called = name or name_of(function)
+        arguments = checked(called, function, options)
+        return Task(called, arguments, options, function)
+
+    return cast(TaskDecorator, decorate)
+
+
+def declare(
+    *,
+    name: str | None = None,
+    queue: str = "default",
+    unique: bool | Unique = False,
+    max_attempts: int | None = 25,
+    timeout: timedelta | None = None,
+    backoff: Backoff | None = None,
+    priority: int = 0,
+) -> DeclareDecorator:
+    """Declares a task whose function is given elsewhere, with `Declared.handled_by`.
+
+    For packages that enqueue what another package runs. The decorated function's body is
+    never run; its options and errors are those of `task`.
+    """
+    options = make_options(queue, unique, max_attempts, timeout, backoff, priority)
+
+    def decorate(function: Handler) -> Declared[Any]:
+        called = name or name_of(function)
+        arguments = checked(called, function, options)
+        if arguments.takes_context:
+            raise InvalidTask(f"{called}: a declaration takes no Context; its handler may")
+        return Declared(called, arguments, options)
+
+    return cast(DeclareDecorator, decorate)
+
+
+def make_options(
+    queue: str,
+    unique: bool | Unique,
+    max_attempts: int | None,
+    timeout: timedelta | None,
+    backoff: Backoff | None,
+    priority: int,
+) -> Options:
+    """The options as `task` and `declare` take them."""
+    return Options(
+        queue=queue,
+        unique=(Unique() if unique else None) if isinstance(unique, bool) else unique,
+        max_attempts=max_attempts,
+        timeout=timeout,
+        backoff=backoff or Backoff.exponential(),
+        priority=priority,
+    )
+
+
+def checked(name: str, function: Handler, options: Options) -> Arguments:
+    """The function's arguments, after the whole declaration was found good."""
+    arguments = arguments_of(name, function)
+    for chosen in (options.unique.args or ()) if options.unique is not None else ():
+        if chosen not in arguments.codecs:
+            raise InvalidTask(f"{name}: unique by {chosen!r}, which is no parameter")
+    probe = NewTask(
+        name=name,
+        queue=options.queue,
+        payload="{}",
+        priority=options.priority,
+        max_attempts=options.max_attempts,
+    )
+    check_tasks([probe])
+    return arguments
+
+
+def arguments_of(name: str, function: Handler) -> Arguments:
+    """The function's arguments; complaints carry the task's name."""
+    if not inspect.iscoroutinefunction(function):
+        raise InvalidTask(f"{name}: a task's function is an async def")
+    try:
+        return Arguments(function)
+    except InvalidTask as error:
+        raise InvalidTask(f"{name}: {error.detail}") from None
+
+
+def name_of(function: Handler) -> str:
+    """The function's own name."""
+    return getattr(function, "__name__", type(function).__name__)

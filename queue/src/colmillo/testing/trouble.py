@@ -1,0 +1,152 @@
+"""A store that fails when it is told to, around one that works."""
+
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime, timedelta
+
+from colmillo.store import (
+    ClaimedTask,
+    Enqueued,
+    NewTask,
+    Rescued,
+    Settlement,
+    State,
+    Store,
+    TaskId,
+    TaskRecord,
+    WorkerId,
+)
+
+Hook = Callable[[], Awaitable[None]]
+
+
+class TroubledStore:
+    """Passes every call on to ``inner``, counts it in ``calls``, and runs hooks around it.
+
+    ``before["claim"]`` is awaited before a claim is passed on: what it raises keeps the call
+    from happening. ``after["claim"]`` is awaited when it has happened: what it raises loses
+    the answer. ``down`` set makes every call fail with ConnectionError.
+    """
+
+    def __init__(self, inner: Store) -> None:
+        self.inner = inner
+        self.down = False
+        self.calls = Counter[str]()
+        self.before: dict[str, Hook] = {}
+        self.after: dict[str, Hook] = {}
+
+    async def enqueue(
+        self, tasks: Sequence[NewTask], *, connection: object | None = None
+    ) -> list[Enqueued]:
+        """See `Store.enqueue`."""
+        await self._enter("enqueue")
+        answer = await self.inner.enqueue(tasks, connection=connection)
+        await self._leave("enqueue")
+        return answer
+
+    async def claim(self, worker: WorkerId, room: Mapping[str, int]) -> list[ClaimedTask]:
+        """See `Store.claim`."""
+        await self._enter("claim")
+        answer = await self.inner.claim(worker, room)
+        await self._leave("claim")
+        return answer
+
+    async def settle(
+        self, settlements: Sequence[Settlement], *, connection: object | None = None
+    ) -> frozenset[TaskId]:
+        """See `Store.settle`."""
+        await self._enter("settle")
+        answer = await self.inner.settle(settlements, connection=connection)
+        await self._leave("settle")
+        return answer
+
+    async def release_strays(self, worker: WorkerId, running: Sequence[TaskId]) -> int:
+        """See `Store.release_strays`."""
+        await self._enter("release_strays")
+        answer = await self.inner.release_strays(worker, running)
+        await self._leave("release_strays")
+        return answer
+
+    async def register(self, worker: WorkerId, *, name: str, lease: timedelta) -> None:
+        """See `Store.register`."""
+        await self._enter("register")
+        await self.inner.register(worker, name=name, lease=lease)
+        await self._leave("register")
+
+    async def renew(self, worker: WorkerId, lease: timedelta) -> bool:
+        """See `Store.renew`."""
+        await self._enter("renew")
+        answer = await self.inner.renew(worker, lease)
+        await self._leave("renew")
+        return answer
+
+    async def retire(self, worker: WorkerId) -> None:
+        """See `Store.retire`."""
+        await self._enter("retire")
+        await self.inner.retire(worker)
+        await self._leave("retire")
+
+    async def rescue(self, *, max_crashes: int) -> Rescued:
+        """See `Store.rescue`."""
+        await self._enter("rescue")
+        answer = await self.inner.rescue(max_crashes=max_crashes)
+        await self._leave("rescue")
+        return answer
+
+    async def tick(
+        self,
+        schedule: str,
+        fire_time: datetime,
+        task: NewTask,
+        *,
+        connection: object | None = None,
+    ) -> bool:
+        """See `Store.tick`."""
+        await self._enter("tick")
+        answer = await self.inner.tick(schedule, fire_time, task, connection=connection)
+        await self._leave("tick")
+        return answer
+
+    async def now(self) -> datetime:
+        """See `Store.now`."""
+        await self._enter("now")
+        answer = await self.inner.now()
+        await self._leave("now")
+        return answer
+
+    async def next_due(self, queues: Sequence[str]) -> timedelta | None:
+        """See `Store.next_due`."""
+        await self._enter("next_due")
+        answer = await self.inner.next_due(queues)
+        await self._leave("next_due")
+        return answer
+
+    async def get(self, task: TaskId) -> TaskRecord | None:
+        """See `Store.get`."""
+        await self._enter("get")
+        answer = await self.inner.get(task)
+        await self._leave("get")
+        return answer
+
+    async def counts(self) -> dict[tuple[str, State], int]:
+        """See `Store.counts`."""
+        await self._enter("counts")
+        answer = await self.inner.counts()
+        await self._leave("counts")
+        return answer
+
+    def listen(self, wake: Callable[[str], None]) -> AbstractAsyncContextManager[None]:
+        """See `Store.listen`. Not troubled: the store sees to its connection itself."""
+        return self.inner.listen(wake)
+
+    async def _enter(self, call: str) -> None:
+        self.calls[call] += 1
+        if self.down:
+            raise ConnectionError("the store is down")
+        if call in self.before:
+            await self.before[call]()
+
+    async def _leave(self, call: str) -> None:
+        if call in self.after:
+            await self.after[call]()

@@ -1,0 +1,19 @@
+"""The package's public names: few, there, and in the README."""
+
+import re
+from pathlib import Path
+
+import colmillo
+
+README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+
+
+def test_at_most_25_names_in_order() -> None:
+    assert len(colmillo.__all__) <= 25
+    assert sorted(colmillo.__all__) == colmillo.__all__
+
+
+def test_every_name_exists_is_documented_and_in_the_readme() -> None:
+    for name in colmillo.__all__:
+        assert getattr(colmillo, name).__doc__, name
+        assert re.search(rf"\b{name}\b", README), name

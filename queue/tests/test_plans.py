@@ -1,0 +1,107 @@
+"""What the planner makes of the hot statements, early and late in a connection's life."""
+
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import pytest
+
+from colmillo.postgres import PostgresStore
+from colmillo.schema import queries
+from colmillo.store import NewTask, WorkerId
+
+if TYPE_CHECKING:
+    from colmillo.database import Connection, Pool
+
+BACKLOG = 20_000
+
+WORKER = WorkerId(uuid4())
+
+ARRAYS_OF_IDS = "ARRAY[1, 2, 20003]::bigint[]"
+
+HASHES = "ARRAY[sha256('1'), sha256('2')]"
+
+CALLS = {
+    "claim": f"'{WORKER}', ARRAY['idle', 'small'], ARRAY[10, 10]",
+    "next_due": "ARRAY['idle', 'small']",
+    "finish": f"{ARRAYS_OF_IDS}, ARRAY[1, 1, 1]",
+    "settle": (
+        f"{ARRAYS_OF_IDS}, ARRAY[1, 1, 1], ARRAY[NULL, 'failed', NULL],"
+        " ARRAY[NULL, NULL, 1], ARRAY[0, 0, 0], ARRAY[NULL, 'x', 'y'], 10"
+    ),
+    "orphans": "0, 500",
+    "rescue": f"{ARRAYS_OF_IDS}, 5, 10",
+    "get": "1",
+    "enqueue_unique": (
+        "ARRAY['q', 'q'], ARRAY['n', 'n'], ARRAY['{}', '{}'], ARRAY[0, 0]::smallint[],"
+        f" ARRAY[1, 1], ARRAY[NULL, NULL]::timestamptz[], ARRAY[0, 0], {HASHES}, NULL,"
+        " 'colmillo.tasks_id_seq'"
+    ),
+}
+
+
+@pytest.fixture(params=["with statistics", "without statistics"])
+async def connection(request: pytest.FixtureRequest, pool: "Pool") -> Any:
+    """A connection to a database with a backlog in other queues, and one running task."""
+    await pool.execute("ALTER TABLE colmillo.tasks SET (autovacuum_enabled = false)")
+    store = PostgresStore(pool)
+    await store.register(WORKER, name="plans", lease=timedelta(hours=1))
+    big = NewTask(name="n", queue="big", payload="{}")
+    later = NewTask(name="n", queue="small", payload="{}", priority=5, delay=timedelta(days=1))
+    await store.enqueue([big] * BACKLOG + [later] * BACKLOG)
+    await store.enqueue([NewTask(name="n", queue="small", payload="{}", unique_hash=bytes(32))])
+    assert len(await store.claim(WORKER, {"small": 1})) == 1
+    if request.param == "with statistics":
+        await pool.execute("ANALYZE colmillo.tasks")
+        await pool.execute("ANALYZE colmillo.workers")
+    async with pool.acquire() as opened:
+        yield opened
+
+
+async def test_no_hot_statement_reads_the_whole_table(connection: "Connection") -> None:
+    for name, arguments in CALLS.items():
+        await connection.execute(f"PREPARE hot AS {queries('colmillo')[name]}")
+        for call in range(1, 11):
+            plan = await explained(connection, f"EXECUTE hot({arguments})")
+            scans = [node for node in nodes(plan) if node.get("Relation Name") == "tasks"]
+            reads = {node["Node Type"] for node in scans}
+            assert "Seq Scan" not in reads, f"{name}, call {call}: {json.dumps(plan, indent=1)}"
+            if name == "claim":
+                used = {node["Index Name"] for node in scans if "Index Name" in node}
+                assert "tasks_waiting" in used, f"call {call}"
+        await connection.execute("DEALLOCATE hot")
+
+
+async def test_claim_walks_over_nothing_that_is_not_due(connection: "Connection") -> None:
+    """20,000 tasks of a higher priority that are due tomorrow cost one look at the index."""
+    await connection.execute(f"PREPARE hot AS {queries('colmillo')['claim']}")
+    for _ in range(10):
+        plan = await explained(connection, f"EXECUTE hot({CALLS['claim']})", analyze=True)
+        touched = sum(
+            (node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"]
+            for node in nodes(plan)
+            if node.get("Relation Name") == "tasks"
+        )
+        assert touched < 20, json.dumps(plan, indent=1)
+
+
+async def explained(
+    connection: "Connection", statement: str, *, analyze: bool = False
+) -> dict[str, Any]:
+    """The plan; runs the statement, undoing what it does, so that calls are counted alike."""
+    transaction = connection.transaction()
+    await transaction.start()
+    await connection.execute(statement)
+    options = "ANALYZE, FORMAT JSON" if analyze else "FORMAT JSON"
+    (row,) = await connection.fetch(f"EXPLAIN ({options}) {statement}")
+    await transaction.rollback()
+    plan: dict[str, Any] = json.loads(row[0])[0]["Plan"]
+    return plan
+
+
+def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for child in plan.get("Plans", ()):
+        yield from nodes(child)
