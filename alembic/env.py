@@ -26,7 +26,7 @@ def dsn() -> str:
         return given
     settings = Settings.read()
     if settings.database_url is None:
-        raise SystemExit("Set DATABASE_URL, or run `heraldo migrate`, which knows the embedded one.")
+        raise SystemExit("Set DATABASE_URL, or run `heraldo migrate` for the embedded one.")
     return settings.database_url.get_secret_value()
 
 

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 import asyncpg
 import pytest
 
+import heraldo.ptb  # noqa: F401 - before the library is used, whichever test comes first
 from colmillo import PostgresStore, Queue, schema
 from colmillo.embedded import EmbeddedPostgres
 from heraldo_sync.database import Pool

@@ -5,6 +5,7 @@ Revises:
 """
 
 from alembic import op
+
 from colmillo import schema
 
 revision = "0001"

@@ -6,27 +6,19 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 import pytest
+from application import make_services
 
-from colmillo import PostgresStore, Queue, Worker
+from colmillo import PostgresStore, Worker
 from colmillo.testing.working import working
 from heraldo.botapi import BotApiServer, Chat, Person
 from heraldo.delivery import deliver_task
 from heraldo.limits import SendLimits
-from heraldo.replies import Replies
-from heraldo.sender import Sender
 from heraldo.services import Services
-from heraldo.settings import Settings
-from heraldo.telegram_api import open_bot
 from heraldo_sync.addresses import AddressPolicy
-from heraldo_sync.choices import ChoiceStore
 from heraldo_sync.database import Pool
 from heraldo_sync.fetch import Fetcher
 from heraldo_sync.messages import DELIVERY_QUEUE
-from heraldo_sync.outbox import Outbox
-from heraldo_sync.pace import Pace
-from heraldo_sync.parse import Parser
 from heraldo_sync.store import fan_out
-from heraldo_sync.subscriptions import Subscriptions
 
 MOMENT = timedelta(milliseconds=1)
 QUICK = SendLimits(overall=MOMENT, person=MOMENT, group=MOMENT)
@@ -95,40 +87,23 @@ class Scene:
 
 
 @pytest.fixture
-async def scene(pool: Pool, queue: Queue, store: PostgresStore) -> AsyncIterator[Scene]:
-    async with BotApiServer() as server:
-        settings = Settings.model_validate(
-            {"telegram_bot_token": server.token, "telegram_api_url": server.base_url}
+async def scene(pool: Pool, store: PostgresStore) -> AsyncIterator[Scene]:
+    async with (
+        BotApiServer() as server,
+        Fetcher(AddressPolicy.parse("")) as fetcher,
+        make_services(pool, server, fetcher, QUICK) as services,
+    ):
+        feed_id = await pool.fetchval(
+            "INSERT INTO feeds (url, title, succeeded_at)"
+            " VALUES ('https://example.org/feed', 'Feed', now()) RETURNING id"
         )
-        async with (
-            open_bot(settings) as bot,
-            Fetcher(AddressPolicy.parse("")) as fetcher,
-            Parser() as parser,
-        ):
-            services = Services(
-                pool=pool,
-                queue=queue,
-                fetcher=fetcher,
-                parser=parser,
-                sender=Sender(bot),
-                replies=Replies(bot),
-                outbox=Outbox(pool),
-                pace=Pace(pool),
-                subscriptions=Subscriptions(pool, queue),
-                choices=ChoiceStore(pool),
-                limits=QUICK,
-            )
-            feed_id = await pool.fetchval(
-                "INSERT INTO feeds (url, title, succeeded_at)"
-                " VALUES ('https://example.org/feed', 'Feed', now()) RETURNING id"
-            )
-            yield Scene(
-                server=server,
-                services=services,
-                store=store,
-                owner=server.person("Olga"),
-                feed_id=feed_id,
-            )
+        yield Scene(
+            server=server,
+            services=services,
+            store=store,
+            owner=server.person("Olga"),
+            feed_id=feed_id,
+        )
 
 
 def titles(chat: Chat) -> list[str]:
@@ -156,7 +131,7 @@ async def test_a_chat_that_must_wait_waits_and_the_others_do_not(scene: Scene) -
     await scene.post("one", "two")
     async with scene.worker():
         await scene.owner.private.wait_for(2)
-        assert rule.hits == 1
+        await scene.server.wait_until(lambda: rule.hits == 1)
         assert not group.from_bot
         await scene.drained()
     assert titles(group) == ["one", "two"]

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import sys
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from datetime import timedelta
@@ -44,6 +45,10 @@ def children() -> list[int]:
     return found
 
 
+def environment(pid: int) -> bytes:
+    return Path(f"/proc/{pid}/environ").read_bytes()
+
+
 def ticks(pid: int) -> int:
     """How much processor time a process has used."""
     return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11])
@@ -78,7 +83,7 @@ async def test_children_know_no_secrets(parser: Parser, monkeypatch: pytest.Monk
     monkeypatch.setenv("TELEGRAM_BOT_TOKEN", "secret")
     await parser.parse(GOOD, url=URL)
     (child,) = children()
-    assert b"TELEGRAM_BOT_TOKEN" not in Path(f"/proc/{child}/environ").read_bytes()
+    assert b"TELEGRAM_BOT_TOKEN" not in environment(child)
 
 
 @pytest.mark.parametrize("name", STALLS)
@@ -143,10 +148,10 @@ async def test_a_child_that_grew_large_leaves(parser: Parser) -> None:
 async def test_a_child_ends_when_its_input_does(parser: Parser) -> None:
     """A parent that is killed closes its end of the pipe, and that is all it takes."""
     child = await asyncio.create_subprocess_exec(
-        "python", "-m", "heraldo_sync.parser_process",
+        sys.executable, "-m", "heraldo_sync.parser_process",
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
     )  # fmt: skip
-    said, _ = await child.communicate()
+    said, _ = await child.communicate(b"")
     assert said == b"\0\0\0\5ready"
     assert child.returncode == 0
 

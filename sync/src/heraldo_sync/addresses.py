@@ -25,7 +25,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.connector import Connection
 from aiohttp.tracing import Trace
 
-from heraldo_sync.errors import quoted
+from heraldo_sync.errors import SyncError, quoted
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
@@ -67,7 +67,7 @@ _LOOKUP_THREADS = 32
 _connecting_to: ContextVar[str] = ContextVar("_connecting_to", default="")
 
 
-class ForbiddenAddress(OSError):
+class ForbiddenAddress(SyncError, OSError):
     """The address is not on the public internet, and the operator does not permit it."""
 
 

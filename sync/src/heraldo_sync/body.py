@@ -7,6 +7,8 @@ inflating at the limit and not after a chunk of it was turned into gigabytes.
 import zlib
 from collections.abc import AsyncIterator
 
+from heraldo_sync.errors import SyncError
+
 _GZIP_MAGIC = b"\x1f\x8b"
 _GZIP = 16 + zlib.MAX_WBITS
 _ZLIB = zlib.MAX_WBITS
@@ -17,15 +19,15 @@ _NAMES = {"": "", "identity": "", "gzip": "gzip", "x-gzip": "gzip", "deflate": "
 ACCEPTED_ENCODINGS = "gzip, deflate"
 
 
-class BodyTooLarge(Exception):
+class BodyTooLarge(SyncError):
     """The body is larger than the limit."""
 
 
-class BadEncoding(Exception):
+class BadEncoding(SyncError):
     """The body is compressed in a way we do not read, or wrongly."""
 
 
-class BodyCutOff(Exception):
+class BodyCutOff(SyncError):
     """A compressed body ends too early."""
 
 

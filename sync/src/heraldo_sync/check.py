@@ -25,6 +25,7 @@ from heraldo_sync.store import (
     record_failure,
     record_success,
 )
+from heraldo_sync.urls import display
 
 logger = logging.getLogger(__name__)
 
@@ -118,7 +119,7 @@ async def keep_reading(
         validators=reading.fetched.validators,
         body_hash=reading.body_hash,
         description=Description(
-            title=reading.parsed.title or reading.fetched.url,
+            title=reading.parsed.title or display(reading.fetched.url),
             link=reading.parsed.link,
             format=reading.parsed.format,
         ),

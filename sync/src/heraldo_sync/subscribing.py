@@ -8,6 +8,7 @@ from heraldo_sync.model import Failed, FeedLink, Fetched, NotModified, Reason
 from heraldo_sync.services import SyncServices
 from heraldo_sync.statements import statement
 from heraldo_sync.store import deliver_newest, lock_feed, upsert_feed
+from heraldo_sync.urls import display
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +28,10 @@ class Choices:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subscribed:
-    """The subscription is there; ``already`` when it was before. ``newest`` is on its way."""
+    """The subscription is there; ``already`` when it was before. ``newest`` is on its way.
+
+    ``url`` is for people: it holds no credentials.
+    """
 
     subscription_id: int
     title: str
@@ -84,7 +88,7 @@ async def subscribe(services: SyncServices, target_id: int, found: Found) -> Sub
     What is new to subscribers the feed already has goes out to them; the new one gets the
     newest entry at once. Repeating it changes nothing and sends nothing again.
     """
-    title = found.reading.parsed.title or found.url
+    title = found.reading.parsed.title or display(found.url)
     async with services.pool.acquire() as connection, connection.transaction():
         feed_id = await upsert_feed(connection, found.url, title)
         await lock_feed(connection, feed_id)
@@ -98,7 +102,11 @@ async def subscribe(services: SyncServices, target_id: int, found: Found) -> Sub
             )
             assert known is not None  # the feed is locked, so nobody can have unsubscribed
             return Subscribed(
-                subscription_id=known["id"], title=title, url=found.url, already=True, newest=None
+                subscription_id=known["id"],
+                title=title,
+                url=display(found.url),
+                already=True,
+                newest=None,
             )
         newest = await deliver_newest(
             connection,
@@ -110,7 +118,7 @@ async def subscribe(services: SyncServices, target_id: int, found: Found) -> Sub
     return Subscribed(
         subscription_id=subscription_id,
         title=title,
-        url=found.url,
+        url=display(found.url),
         already=False,
         newest=newest,
     )

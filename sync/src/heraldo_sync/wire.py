@@ -9,6 +9,7 @@ import json
 import struct
 from datetime import datetime, timedelta
 
+from heraldo_sync.errors import SyncError
 from heraldo_sync.model import Enclosure, Failed, ParsedEntry, ParsedFeed, Reason
 
 LENGTH = struct.Struct(">I")
@@ -18,7 +19,7 @@ STAYING = b"+"
 LEAVING = b"-"
 
 
-class BadMessage(Exception):
+class BadMessage(SyncError):
     """What came through the pipe is not a message of ours."""
 
 

@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass, replace
 
 from heraldo.botapi.entities import Entity, utf16_length
+from heraldo.botapi.errors import BotApiError
 from heraldo.botapi.links import WrongLink, checked_link, mentioned_user
 
 _KINDS = {
@@ -37,7 +38,7 @@ _INT64 = 2**63
 _LONGEST_INT64 = 21
 
 
-class BadMarkup(ValueError):
+class BadMarkup(BotApiError):
     """The mark-up is wrong; the message is Telegram's reason."""
 
 

@@ -3,13 +3,15 @@
 import ipaddress
 import re
 
+from heraldo.botapi.errors import BotApiError
+
 _ALLOWED_HOST = re.compile(r"(?:[a-z0-9.\-_!$,~*'();&+=]|%[0-9a-f]{2}|[^\x00-\x7f])+")
 _USER_LINK = re.compile(r"tg:(?://)?user\?id=(\d{1,18})(?:[&#].*)?", re.IGNORECASE)
 _TELEGRAM_LINK = re.compile(r"(?:tg|ton|tonsite):(?://)?[a-z0-9_\-.]", re.IGNORECASE)
 _HIGHEST_PORT = 65_535
 
 
-class WrongLink(ValueError):
+class WrongLink(BotApiError):
     """The address is not one Telegram takes; the message is Telegram's reason."""
 
 
