@@ -5,7 +5,6 @@ import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
-from typing import Any
 
 from colmillo import Every, PostgresStore, Queue, Task, Worker
 from heraldo.application import AnyApplication
@@ -32,7 +31,7 @@ logger = logging.getLogger(__name__)
 
 # How many tasks of a queue one worker process runs at once.
 QUEUES: Mapping[str, int] = {SYNC_QUEUE: 20, DELIVERY_QUEUE: 30, REQUEST_QUEUE: 5}
-TASKS: Sequence[Task[Any]] = (sync_feed, deliver_task, subscribe_request)
+TASKS: Sequence[Task[...]] = (sync_feed, deliver_task, subscribe_request)
 POOL_SIZE = 12
 # A delivery that is set aside waits for the tick to find it; a busy target may see many kills.
 MAX_CRASHES = 20

@@ -233,7 +233,7 @@ class _Session:
     def _print(self, message: Message, *, edited: bool) -> None:
         name = f"{self._bot} (edited): " if edited else f"{self._bot}: "
         lines = clean(readable(message)).splitlines() or [""]
-        printed = [name + lines[0], *(f"  {line}" for line in lines[1:])]
+        printed = [name + lines[0], *(f"  {line}".rstrip() for line in lines[1:])]
         number = 0
         for row in message.buttons:
             labels = []

@@ -7,7 +7,7 @@ from importlib.resources import files
 @cache
 def statement(name: str) -> str:
     """The text of ``sql/<name>.sql``; parameters are positional ($1, $2 ...)."""
-    return files(__package__).joinpath("sql", f"{name}.sql").read_text(encoding="utf-8")
+    return files("heraldo_sync").joinpath("sql", f"{name}.sql").read_text(encoding="utf-8")
 
 
 def statements(name: str) -> list[str]:

@@ -53,12 +53,13 @@ async def look(services: SyncServices, url: str) -> Found | Choices | Failed:
         return Found(url=first.permanent_url or url, reading=reading)
     if reading.reason is not Reason.NOT_A_FEED:
         return reading
-    links = discover(first.body, first.url, first.content_type)
-    if not links:
-        return reading
-    if len(links) > 1:
-        return Choices(links=links)
-    return await _follow(services, links[0].url)
+    match discover(first.body, first.url, first.content_type):
+        case ():
+            return reading
+        case (only,):
+            return await _follow(services, only.url)
+        case links:
+            return Choices(links=links)
 
 
 async def _follow(services: SyncServices, url: str) -> Found | Failed:
