@@ -1,5 +1,6 @@
 """The delivery task against the Bot API server: what each of Telegram's answers leads to."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from application import make_services
 
 from colmillo import PostgresStore, Worker
 from colmillo.testing.working import working
-from heraldo.botapi import BotApiServer, Chat, Person
+from heraldo.botapi import BotApiServer, Call, Chat, Person
 from heraldo.delivery import deliver_task
 from heraldo.limits import SendLimits
 from heraldo.services import Services
@@ -241,3 +242,33 @@ async def test_a_task_cancelled_in_the_middle_of_a_message_records_it(scene: Sce
     async with scene.worker():
         await scene.drained()
     assert titles(scene.owner.private) == ["one", "two", "three"]
+
+
+async def test_unsubscribing_while_a_message_is_on_its_way_ends_quietly(scene: Scene) -> None:
+    target = await scene.follow(scene.owner.private)
+    await scene.post("one", "two")
+    on_its_way = asyncio.Event()
+
+    def begins(_: Call) -> bool:
+        on_its_way.set()
+        return True
+
+    scene.server.faults.delay(0.3, method="sendMessage", times=1, when=begins)
+    async with scene.worker():
+        await on_its_way.wait()
+        [view] = (await scene.services.subscriptions.page(target, offset=0, limit=1)).items
+        await scene.services.subscriptions.remove(target, view.id)
+        await scene.drained()
+    assert titles(scene.owner.private) == ["one"]
+
+
+async def test_two_workers_never_send_a_post_twice(scene: Scene) -> None:
+    chats = [scene.server.group(f"Group {number}", members=[scene.owner]) for number in range(8)]
+    for chat in chats:
+        await scene.follow(chat)
+    async with scene.worker(), scene.worker():
+        for number in range(10):
+            await scene.post(f"p{number}")
+        await scene.drained()
+    for chat in chats:
+        assert titles(chat) == [f"p{number}" for number in range(10)]

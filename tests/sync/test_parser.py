@@ -162,3 +162,13 @@ async def test_a_child_ends_when_its_input_does(parser: Parser) -> None:
 def test_bad_messages(payload: bytes) -> None:
     with pytest.raises(BadMessage):
         decode(payload)
+
+
+async def test_a_large_parent_does_not_make_its_children_leave() -> None:
+    large = bytearray(b"x") * 300_000_000
+    del large
+    async with Parser(workers=1) as parser:
+        assert isinstance(await parser.parse(GOOD, url=URL), ParsedFeed)
+        before = children()
+        assert isinstance(await parser.parse(GOOD, url=URL), ParsedFeed)
+        assert children() == before

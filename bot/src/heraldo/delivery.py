@@ -6,10 +6,11 @@ A crash between Telegram's answer and the record repeats one message; nothing el
 import asyncio
 import logging
 from collections.abc import Coroutine
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeVar
 
-from colmillo import Context, LeaseLost, Outcome, Retry, Snooze
+from colmillo import Context, Outcome, Retry, Snooze
 from heraldo.limits import SendLimits
 from heraldo.render import link_only, plain, render
 from heraldo.sender import (
@@ -36,6 +37,11 @@ T = TypeVar("T")
 RUN_LENGTH = 20
 # A wait that is shorter is spent in the task; a longer one gives the worker's slot back.
 PATIENCE = timedelta(seconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Changed:
+    """The row is not as we read it: unsubscribed meanwhile, or another worker's. Look again."""
 
 
 async def deliver(ctx: Context[Services], target_id: int) -> Outcome | None:
@@ -101,6 +107,8 @@ class Sending:
             answer = await _finish(self._send_and_record(parts[part], last=last))
             if isinstance(answer, Rejected):
                 return answer
+            if isinstance(answer, _Changed):
+                return Snooze(timedelta(0))
             if not isinstance(answer, Sent):
                 return await self._stop(answer)
         return None
@@ -119,7 +127,7 @@ class Sending:
                 await self._ctx.clock.sleep(slot.wait.total_seconds())
         return None
 
-    async def _send_and_record(self, html: str, *, last: bool) -> SendOutcome:
+    async def _send_and_record(self, html: str, *, last: bool) -> SendOutcome | _Changed:
         # A worker that stalled here may not be the owner any more: then another one sends it.
         self._ctx.check_lease()
         answer = await self._services.sender.send(
@@ -130,7 +138,7 @@ class Sending:
                 self._delivery, self._recorded, answer.message_id, last=last
             )
             if not ours:
-                raise LeaseLost("another worker has recorded this message")
+                return _Changed()
             self._recorded += 1
         return answer
 
