@@ -28,6 +28,7 @@ logger = logging.getLogger(__name__)
 RECONNECT = Backoff.exponential(first=timedelta(seconds=1), cap=timedelta(minutes=1))
 # Telegram holds a poll open for this long when there is nothing to tell.
 POLL_SECONDS = 30
+GRACE_SECONDS = 10
 
 
 def make_application(settings: Settings, services: Services) -> AnyApplication:
@@ -100,11 +101,28 @@ async def _poll(application: AnyApplication, stop: Stop) -> None:
     await set_commands(application.bot)
     await application.start()
     await updater.start_polling(
-        timeout=POLL_SECONDS, bootstrap_retries=-1, allowed_updates=ALLOWED_UPDATES
+        timeout=POLL_SECONDS,
+        bootstrap_retries=-1,
+        allowed_updates=ALLOWED_UPDATES,
+        error_callback=_poll_failed,
     )
     logger.info("listening", extra={"bot": application.bot.username})
     try:
         await stop.wait()
     finally:
         await updater.stop()
-        await application.stop()
+        await _let_finish(application)
+
+
+def _poll_failed(error: TelegramError) -> None:
+    """A line instead of a traceback per poll; the library tries again by itself."""
+    logger.warning("Telegram cannot be reached", extra={"reason": redact(error.message)})
+
+
+async def _let_finish(application: AnyApplication) -> None:
+    """Gives what came in a while to be answered, not for ever: the database may be gone."""
+    try:
+        async with asyncio.timeout(GRACE_SECONDS):
+            await application.stop()
+    except TimeoutError:
+        logger.warning("stopped with unanswered updates")
