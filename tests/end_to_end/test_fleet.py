@@ -27,7 +27,7 @@ from heraldo_sync.subscriptions import Subscriptions
 
 FEEDS = 50
 CHATS = 20
-ROUNDS = 4
+ROUNDS = 2
 KILLS = 10
 AT_ONCE = 30  # deliveries a worker has in flight at most
 
