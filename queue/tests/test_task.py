@@ -121,7 +121,10 @@ async def bad_default(x: int = 1) -> None: ...
 async def unknown_type(x: "OnlyForTypeCheckers") -> None: ...
 async def context_last(x: int, ctx: Context[None]) -> None: ...
 async def fine(x: int) -> None: ...
-def synchronous() -> None: ...
+
+
+class Callable:
+    async def __call__(self) -> None: ...
 
 
 del unannotated.__annotations__["x"]
@@ -139,7 +142,7 @@ bad_default.__defaults__ = ("a",)
         (bad_default, r"x \(its default\): expected int, got str"),
         (unknown_type, "x: name 'OnlyForTypeCheckers' is not defined, needed at run time"),
         (context_last, r"ctx: arguments of type .*Context.* cannot be carried"),
-        (synchronous, "synchronous: a task's function is an async def"),
+        (Callable(), "Callable: a task's function is a def or an async def"),
     ],
 )
 def test_functions_that_are_refused(function: Any, message: str) -> None:

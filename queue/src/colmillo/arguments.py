@@ -12,23 +12,34 @@ from colmillo.codec import codec_for
 from colmillo.context import Context
 from colmillo.errors import InvalidTask
 from colmillo.scalars import Codec
+from colmillo.threads import ThreadContext
 from colmillo.unique import canonical
 
 PAYLOAD_BYTES = 1_000_000
+CONTEXTS: dict[str, type] = {kind.__name__: kind for kind in (Context, ThreadContext)}
+WHICH_CONTEXT = (
+    "an async function takes a Context, one in a thread a ThreadContext, "
+    "and one in a process neither"
+)
 BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
 
 class Arguments:
-    """The parameters of a task's function, a leading Context left out.
+    """The parameters of a task's function, a leading context left out.
+
+    ``context`` is the class that the function may ask for first, if any.
 
     Raises:
         InvalidTask: a parameter that cannot be carried as JSON, has no annotation, or whose
-            default does not fit it.
+            default does not fit it; a context of another class.
     """
 
-    def __init__(self, function: Callable[..., Any]) -> None:
+    def __init__(self, function: Callable[..., Any], context: type | None = Context) -> None:
         parameters = list(inspect.signature(function).parameters.values())
-        self.takes_context = bool(parameters) and is_context(parameters[0], function)
+        asked = context_of(parameters[0], function) if parameters else None
+        if asked is not None and asked is not context:
+            raise InvalidTask(WHICH_CONTEXT)
+        self.takes_context = asked is not None
         taken = parameters[1:] if self.takes_context else parameters
         self.signature = inspect.Signature(taken)
         self.codecs: dict[str, Codec] = {}
@@ -82,17 +93,17 @@ def payload_text(values: Mapping[str, object]) -> str:
     return text
 
 
-def is_context(parameter: inspect.Parameter, function: Callable[..., Any]) -> bool:
-    """Whether the parameter takes the `Context`."""
+def context_of(parameter: inspect.Parameter, function: Callable[..., Any]) -> type | None:
+    """The class of context that the parameter takes, if it takes one."""
     annotation = parameter.annotation
     if isinstance(annotation, str):
         # By its spelling: what is in the brackets may exist for type checkers only.
         head = re.match(r"[\w.]+", annotation)
-        if head is None or head[0].rsplit(".", 1)[-1] != Context.__name__:
-            return False
-        bare = parameter.replace(annotation=head[0])
-        return resolve(bare, function) is Context
-    return annotation is Context or typing.get_origin(annotation) is Context
+        if head is None or head[0].rsplit(".", 1)[-1] not in CONTEXTS:
+            return None
+        annotation = resolve(parameter.replace(annotation=head[0]), function)
+    kind = typing.get_origin(annotation) or annotation
+    return kind if kind in CONTEXTS.values() else None
 
 
 def resolve(parameter: inspect.Parameter, function: Callable[..., Any]) -> Any:

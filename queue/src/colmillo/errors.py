@@ -34,3 +34,15 @@ class UnknownTask(ColmilloError):
 
 class SchemaOutdated(ColmilloError):
     """The queue's tables are missing or of another version."""
+
+
+class ProcessError(ColmilloError):
+    """The function failed in its process."""
+
+    def __init__(self, detail: str = "", types: frozenset[str] = frozenset()) -> None:
+        super().__init__(detail)
+        self.types = types
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Survives pickling, types included."""
+        return (type(self), (self.detail, self.types))

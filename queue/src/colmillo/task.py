@@ -1,6 +1,5 @@
 """Declaring tasks: a function with typed arguments, and how it is to be run."""
 
-import inspect
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -11,13 +10,16 @@ from colmillo.checks import check_tasks
 from colmillo.context import Context
 from colmillo.errors import InvalidTask
 from colmillo.outcome import Outcome
+from colmillo.placing import Place, Runs, place_of
 from colmillo.retry import Backoff
 from colmillo.store import NewTask
+from colmillo.threads import ThreadContext
 from colmillo.unique import Unique, args_hash
 
 P = ParamSpec("P")
 Result = Coroutine[Any, Any, Outcome | None]
-Handler = Callable[..., Result]
+Handler = Callable[..., Result | Outcome | None]
+TAKES = {Runs.LOOP: Context, Runs.THREAD: ThreadContext, Runs.PROCESS: None}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,45 +79,68 @@ class Declared(Generic[P]):
     @overload
     def handled_by(self, function: Callable[Concatenate[Context[Any], P], Result]) -> "Task[P]": ...
     @overload
+    def handled_by(
+        self, function: Callable[Concatenate[ThreadContext[Any], P], Outcome | None]
+    ) -> "Task[P]": ...
+    @overload
     def handled_by(self, function: Callable[P, Result]) -> "Task[P]": ...
-    def handled_by(self, function: Handler) -> "Task[P]":
-        """Returns the task that a worker runs with this function.
+    @overload
+    def handled_by(
+        self, function: Callable[P, Outcome | None], *, run: Place | None = None
+    ) -> "Task[P]": ...
+    def handled_by(self, function: Handler, *, run: Place | None = None) -> "Task[P]":
+        """Returns the task that a worker runs with this function. ``run`` as in `task`.
 
         Raises:
-            InvalidTask: the function's parameters are not those of the declaration.
+            InvalidTask: the function's parameters are not those of the declaration, or it
+                cannot be run where it asks to.
         """
-        arguments = arguments_of(self.name, function)
+        runs = place_of(self.name, function, run)
+        arguments = arguments_of(self.name, function, runs)
         if arguments.shape() != self.arguments.shape():
             raise InvalidTask(
                 f"{self.name}: declared with {self.arguments.shape()}, "
                 f"but its function takes {arguments.shape()}"
             )
-        return Task(self.name, arguments, self.options, function)
+        return Task(self.name, arguments, self.options, function, runs)
 
 
 class Task(Declared[P]):
     """A task with its function: can be enqueued, and run by a `Worker`."""
 
     def __init__(
-        self, name: str, arguments: Arguments, options: Options, function: Handler
+        self,
+        name: str,
+        arguments: Arguments,
+        options: Options,
+        function: Handler,
+        runs: Runs = Runs.LOOP,
     ) -> None:
         super().__init__(name, arguments, options)
         self.function = function
+        self.runs = runs
 
     def call(self, context: Context[Any], values: dict[str, object]) -> Result:
-        """The function's coroutine for arguments that were read from a payload."""
+        """The async function's coroutine for arguments that were read from a payload."""
+        function = cast(Callable[..., Result], self.function)
         if self.arguments.takes_context:
-            return self.function(context, **values)
-        return self.function(**values)
+            return function(context, **values)
+        return function(**values)
 
 
 class TaskDecorator(Protocol):
-    """What `task` returns: takes functions with a leading `Context` and without."""
+    """What `task` returns: takes functions with a leading context and without."""
 
     @overload
     def __call__(self, function: Callable[Concatenate[Context[Any], P], Result]) -> Task[P]: ...
     @overload
+    def __call__(
+        self, function: Callable[Concatenate[ThreadContext[Any], P], Outcome | None]
+    ) -> Task[P]: ...
+    @overload
     def __call__(self, function: Callable[P, Result]) -> Task[P]: ...
+    @overload
+    def __call__(self, function: Callable[P, Outcome | None]) -> Task[P]: ...
 
 
 class DeclareDecorator(Protocol):
@@ -135,8 +160,9 @@ def task(
     timeout: timedelta | None = None,
     backoff: Backoff | None = None,
     priority: int = 0,
+    run: Place | None = None,
 ) -> TaskDecorator:
-    """Makes an async function a task.
+    """Makes a function a task.
 
     Args:
         name: what it is called in the database; the function's name when left out.
@@ -146,17 +172,20 @@ def task(
         timeout: a run that takes longer is cancelled, which counts as a failed attempt.
         backoff: the pauses between attempts; 5 s, doubling up to a day, when left out.
         priority: higher runs first.
+        run: for functions that are not async: "thread" (when left out), which is told when
+            it should end but cannot be made to; or "process", which is killed then.
 
     Raises:
         InvalidTask: the declaration is wrong: an argument that cannot be carried as JSON,
-            a function that is not async, a name or a number out of range.
+            a function that cannot run where it asks to, a name or a number out of range.
     """
     options = make_options(queue, unique, max_attempts, timeout, backoff, priority)
 
     def decorate(function: Handler) -> Task[Any]:
         called = name or name_of(function)
-        arguments = checked(called, function, options)
-        return Task(called, arguments, options, function)
+        runs = place_of(called, function, run)
+        arguments = checked(called, function, options, runs)
+        return Task(called, arguments, options, function, runs)
 
     return cast(TaskDecorator, decorate)
 
@@ -180,7 +209,9 @@ def declare(
 
     def decorate(function: Handler) -> Declared[Any]:
         called = name or name_of(function)
-        arguments = checked(called, function, options)
+        if place_of(called, function, None) is not Runs.LOOP:
+            raise InvalidTask(f"{called}: a declaration is an async def; its handler need not be")
+        arguments = checked(called, function, options, Runs.LOOP)
         if arguments.takes_context:
             raise InvalidTask(f"{called}: a declaration takes no Context; its handler may")
         return Declared(called, arguments, options)
@@ -207,9 +238,9 @@ def make_options(
     )
 
 
-def checked(name: str, function: Handler, options: Options) -> Arguments:
+def checked(name: str, function: Handler, options: Options, runs: Runs) -> Arguments:
     """The function's arguments, after the whole declaration was found good."""
-    arguments = arguments_of(name, function)
+    arguments = arguments_of(name, function, runs)
     for chosen in (options.unique.args or ()) if options.unique is not None else ():
         if chosen not in arguments.codecs:
             raise InvalidTask(f"{name}: unique by {chosen!r}, which is no parameter")
@@ -224,12 +255,10 @@ def checked(name: str, function: Handler, options: Options) -> Arguments:
     return arguments
 
 
-def arguments_of(name: str, function: Handler) -> Arguments:
+def arguments_of(name: str, function: Handler, runs: Runs) -> Arguments:
     """The function's arguments; complaints carry the task's name."""
-    if not inspect.iscoroutinefunction(function):
-        raise InvalidTask(f"{name}: a task's function is an async def")
     try:
-        return Arguments(function)
+        return Arguments(function, TAKES[runs])
     except InvalidTask as error:
         raise InvalidTask(f"{name}: {error.detail}") from None
 

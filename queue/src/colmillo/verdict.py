@@ -6,6 +6,7 @@ from random import Random
 from typing import assert_never
 
 from colmillo.checks import ERROR_LENGTH
+from colmillo.errors import ProcessError
 from colmillo.outcome import Cancel, Discard, Done, Outcome, Retry, Snooze
 from colmillo.retry import Backoff
 from colmillo.store import Again, ClaimedTask, Ending, Finish, SetAside, Verdict
@@ -47,6 +48,9 @@ def failed(
 
 def error_text(error: BaseException) -> str:
     """The exception in one line, then the end of its traceback, in at most `ERROR_LENGTH`."""
+    if isinstance(error, ProcessError):
+        # The text was made where the error was; where it arrived says nothing.
+        return error.detail
     lines = traceback.TracebackException.from_exception(error, compact=True)
     summary = "".join(lines.format_exception_only()).strip()
     head = f"{summary[: ERROR_LENGTH // 4]}\n"

@@ -14,6 +14,7 @@ from colmillo.alarms import Alarms
 from colmillo.claiming import Claimer
 from colmillo.clock import Clock, SystemClock
 from colmillo.errors import InvalidTask
+from colmillo.executors import Executors
 from colmillo.lease import LeaseKeeper
 from colmillo.running import Cause, Runs
 from colmillo.schedule import Schedule, Ticker
@@ -80,7 +81,9 @@ class Worker:
         self._max_crashes = max_crashes
         self._clock = clock = clock or SystemClock()
         self._rng = rng = rng or Random()
-        by_name = unique_names([(task.name, task) for task in tasks], "tasks")
+        self._executors = Executors()
+        prepared = [self._executors.prepare(task) for task in tasks]
+        by_name = unique_names([(task.name, task) for task in prepared], "tasks")
         unique_names([(schedule.name, schedule) for schedule in schedules], "schedules")
         self._alarms = Alarms(clock)
         self._runs = Runs(
@@ -157,6 +160,7 @@ class Worker:
             finally:
                 cancel(keepers)
                 await asyncio.gather(*seekers, *keepers, return_exceptions=True)
+                await self._executors.close()
         if self._failure is not None:
             raise self._failure
 
@@ -185,7 +189,8 @@ class Worker:
             # Their tasks are rescued when the lease is over.
             dropped = {"verdicts": len(self._settler.tasks())}
             logger.error("lease lost: verdicts could not be delivered", extra=dropped)
-        if lease is not None:
+        # A thread that goes on keeps the lease until it runs out: it cannot be stopped.
+        if lease is not None and not self._executors.busy:
             try:
                 if self._claimer.strays:
                     await self._claimer.release_strays(lease)
