@@ -20,6 +20,7 @@ from colmillo.checks import (
     storable_error,
 )
 from colmillo.clock import Clock, SystemClock
+from colmillo.memory_operations import MemoryOperations
 from colmillo.store import (
     Again,
     ClaimedTask,
@@ -82,13 +83,14 @@ class _Row:
         )
 
 
-class MemoryStore:
+class MemoryStore(MemoryOperations):
     """Everything `Store` promises, within one event loop and without transactions.
 
     Time is the clock's: give it a `colmillo.testing.FakeClock` and move it.
     """
 
     def __init__(self, clock: Clock | None = None) -> None:
+        super().__init__()
         self._clock: Clock = clock or SystemClock()
         self._last_id = 0
         self._live: dict[TaskId, _Row] = {}

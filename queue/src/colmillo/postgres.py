@@ -18,6 +18,7 @@ from colmillo.checks import (
 from colmillo.database import Database
 from colmillo.errors import ColmilloError
 from colmillo.listener import Listener
+from colmillo.postgres_operations import PostgresOperations
 from colmillo.rescue import rescue
 from colmillo.schema import DEFAULT_SCHEMA, channel, check, queries, quoted
 from colmillo.store import (
@@ -44,7 +45,7 @@ _ROUNDS = 20
 _TICKS_KEPT = timedelta(days=7)
 
 
-class PostgresStore:
+class PostgresStore(PostgresOperations):
     """Everything `Store` promises, for any number of processes on one database.
 
     ``pool`` is an `asyncpg.Pool`, which stays the caller's; `colmillo.migrate` has to have run

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable
 
-from colmillo.store import Enqueued, NewTask, Store
+from colmillo.operations import Cancellation
+from colmillo.store import Enqueued, NewTask, Store, TaskId
 
 
 class Queue:
@@ -26,3 +27,15 @@ class Queue:
         """
         tasks = list(new)
         return await self.store.enqueue(tasks, connection=connection) if tasks else []
+
+    async def cancel(
+        self, task: TaskId, why: str = "cancelled", *, connection: object | None = None
+    ) -> Cancellation:
+        """Sees to it that the task does not run, or does not go on running.
+
+        A waiting task is archived as cancelled at once, with the reason. A running one is
+        cancelled by its worker soon (one that polls: within a third of its lease) and
+        archived then, unless it ends first. With a ``connection`` this becomes part of its
+        open transaction.
+        """
+        return await self.store.cancel(task, why, connection=connection)

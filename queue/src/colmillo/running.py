@@ -14,6 +14,7 @@ from colmillo.clock import Clock
 from colmillo.context import Context
 from colmillo.errors import InvalidTask
 from colmillo.lease import Lease
+from colmillo.operations import CancelRequest
 from colmillo.outcome import Cancel, Discard, Done, Outcome, Retry, Snooze
 from colmillo.store import Again, ClaimedTask, Ending, SetAside, Store, TaskId, Verdict
 from colmillo.task import Task
@@ -35,6 +36,7 @@ class Cause(StrEnum):
     TIMEOUT = "timeout"
     SHUTDOWN = "shutdown"
     LEASE_LOST = "lease lost"
+    REQUESTED = "requested"
 
 
 class Run:
@@ -49,6 +51,7 @@ class Run:
         self.started = started
         self.work: asyncio.Task[Outcome | None] | None = None
         self.cause: Cause | None = None
+        self.why = ""
         self.alarm: Alarm | None = None
 
 
@@ -117,6 +120,13 @@ class Runs:
         for run in list(self._active.values()):
             self._cancel(run, cause)
 
+    def cancel(self, request: CancelRequest) -> None:
+        """Cancels a run because somebody asked for it. Does nothing when it ends already."""
+        run = self._active.get((request.id, request.lease))
+        if run is not None and run.cause is None:
+            run.why = request.why
+            self._cancel(run, Cause.REQUESTED)
+
     def _cancel(self, run: Run, cause: Cause) -> None:
         if run.work is None or run.work.done():
             return
@@ -147,6 +157,8 @@ class Runs:
             # Only the user's own backoff can do this; the task must not be lost for it.
             logger.exception("the backoff failed", extra=fields(claimed))
             verdict = Again(delay=FALLBACK_DELAY, error=error_text(error))
+        if run.cause is Cause.REQUESTED and not came_to_an_end(done, verdict):
+            verdict = SetAside(ending=Ending.CANCELLED, error=run.why)
         if logger.isEnabledFor(logging.INFO):
             seconds = round(self._clock.monotonic() - run.started, 6)
             extra = {"verdict": type(verdict).__name__.lower(), "seconds": seconds}
@@ -177,6 +189,12 @@ class Runs:
             # Messages of exceptions may quote arguments: for those who ask only.
             logger.debug("the failure in full", extra=extra, exc_info=error)
         return failed(text, run.claimed, backoff, self._rng)
+
+
+def came_to_an_end(done: asyncio.Task[Outcome | None], verdict: Verdict) -> bool:
+    """Whether the function itself said that this was its last attempt."""
+    said = not done.cancelled() and done.exception() is None
+    return said and not isinstance(verdict, Again)
 
 
 async def work(run: Run, values: dict[str, object]) -> Outcome | None:

@@ -19,6 +19,7 @@ from typing import NewType, Protocol, Self
 from uuid import UUID
 
 from colmillo.errors import InvalidTask
+from colmillo.operations import Operations
 from colmillo.unique import key_hash
 
 TaskId = NewType("TaskId", int)
@@ -191,7 +192,7 @@ class Rescued:
     quarantined: tuple[TaskId, ...]
 
 
-class Store(Protocol):
+class Store(Operations, Protocol):
     """A place where tasks live. See the module's docstring for what all methods guarantee.
 
     Any method may raise the driver's own errors when the database cannot be reached.
@@ -288,6 +289,7 @@ class Store(Protocol):
 
         Best effort: wake-ups may be lost or merged; callers poll as well. A lost connection is
         reopened by the store itself, which then calls ``wake("")``: any queue may have tasks.
+        ``wake(CANCELS)`` (of `colmillo.operations`) says that running tasks are to be cancelled.
         """
         ...
 

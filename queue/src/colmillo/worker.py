@@ -11,6 +11,7 @@ from random import Random
 from typing import Any, TypeVar
 
 from colmillo.alarms import Alarms
+from colmillo.cancel import CancelWatch
 from colmillo.claiming import Claimer
 from colmillo.clock import Clock, SystemClock
 from colmillo.errors import InvalidTask
@@ -117,6 +118,9 @@ class Worker:
             settler=self._settler,
             give_back=lambda claimed: self._ended(claimed, GIVEN_BACK, False),
         )
+        self._cancels = CancelWatch(
+            store, clock, self._keeper, every=self._third, cancel=self._runs.cancel
+        )
         self._ticker = Ticker(store, clock, rng, schedules)
         self._aborting = asyncio.Event()
         self._started = False
@@ -146,7 +150,9 @@ class Worker:
             raise RuntimeError("a worker runs once; make another one")
         self._started = True
         seekers = self._roles(self._listen(), self._sweep(), self._ticker.run())
-        keepers = self._roles(self._keeper.run(), self._settler.run(), self._alarms.run())
+        keepers = self._roles(
+            self._keeper.run(), self._settler.run(), self._alarms.run(), self._cancels.run()
+        )
         try:
             while not self._claimer.stopping.is_set():
                 await self._claimer.step()
@@ -222,12 +228,16 @@ class Worker:
         pauses = Pauses(self._rng, first=1.0, most=15.0)
         while True:
             try:
-                async with self._store.listen(self._claimer.wake):
+                async with self._store.listen(self._heard):
                     pauses.reset()
                     await asyncio.Event().wait()
             except Exception as error:
                 logger.warning("no notifications, polling", extra={"error": repr(error)})
                 await self._clock.sleep(pauses.next())
+
+    def _heard(self, what: str) -> None:
+        self._claimer.wake(what)
+        self._cancels.heard(what)
 
     async def _sweep(self) -> None:
         """Rescues the tasks of dead workers. Everybody does, at moments drawn by chance."""

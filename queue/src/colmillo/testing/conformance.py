@@ -27,6 +27,7 @@ from colmillo.testing.suite.claim import ClaimConformance
 from colmillo.testing.suite.enqueue import EnqueueConformance
 from colmillo.testing.suite.harness import Harness
 from colmillo.testing.suite.leases import LeaseConformance
+from colmillo.testing.suite.operations import CancelConformance
 from colmillo.testing.suite.schedule import ScheduleConformance
 from colmillo.testing.suite.settling import SettleConformance
 
@@ -38,6 +39,7 @@ class StoreConformance(
     SettleConformance,
     LeaseConformance,
     ScheduleConformance,
+    CancelConformance,
 ):
     """All of it."""
 

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 
+from colmillo.operations import Cancellation, CancelRequest
 from colmillo.store import (
     ClaimedTask,
     Enqueued,
@@ -134,6 +135,22 @@ class TroubledStore:
         await self._enter("counts")
         answer = await self.inner.counts()
         await self._leave("counts")
+        return answer
+
+    async def cancel(
+        self, task: TaskId, why: str, *, connection: object | None = None
+    ) -> Cancellation:
+        """See `Store.cancel`."""
+        await self._enter("cancel")
+        answer = await self.inner.cancel(task, why, connection=connection)
+        await self._leave("cancel")
+        return answer
+
+    async def cancel_requests(self, worker: WorkerId) -> Sequence[CancelRequest]:
+        """See `Store.cancel_requests`."""
+        await self._enter("cancel_requests")
+        answer = await self.inner.cancel_requests(worker)
+        await self._leave("cancel_requests")
         return answer
 
     def listen(self, wake: Callable[[str], None]) -> AbstractAsyncContextManager[None]:

@@ -1,0 +1,58 @@
+"""What a store lets people do with single tasks. Part of `colmillo.store.Store`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from colmillo.store import TaskId, WorkerId
+
+CANCELS = "\x1bcancel"
+"""What a store's listeners hear instead of a queue's name when a running task is to be
+cancelled."""
+
+
+class Cancellation(StrEnum):
+    """What a cancel came to."""
+
+    ARCHIVED = "archived"
+    """The task was waiting. It is in the archive, and will not run."""
+
+    REQUESTED = "requested"
+    """The task is running. Its worker is told; if the function ends before it hears of it,
+    what the function did counts."""
+
+    ABSENT = "absent"
+    """No such task is live: done, archived already, or never there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelRequest:
+    """A running task that is to be cancelled."""
+
+    id: "TaskId"
+    lease: int
+    why: str
+
+
+class Operations(Protocol):
+    """Rare calls. None of them costs claims or settles anything."""
+
+    async def cancel(
+        self, task: "TaskId", why: str, *, connection: object | None = None
+    ) -> Cancellation:
+        """Archives the task as cancelled if it waits; asks for that if it runs.
+
+        A request stays until the task has left the live table: should the running attempt
+        end with another one to come, that one is cancelled.
+        """
+        ...
+
+    async def cancel_requests(self, worker: "WorkerId") -> Sequence[CancelRequest]:
+        """The worker's running tasks that are to be cancelled.
+
+        Requests for tasks that wait again are carried out on the way, and those for tasks
+        that are gone are dropped.
+        """
+        ...
