@@ -7,7 +7,7 @@ It obeys the same conformance suite as `PostgresStore`, except that it has no tr
 import heapq
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import assert_never
 
@@ -286,7 +286,9 @@ class MemoryStore(MemoryOperations):
     def _set_aside(self, row: _Row, ending: Ending, error: str) -> None:
         row.add_error(error)
         self._remove(row)
-        self._archive[row.id] = row.record(State(ending.value))
+        record = row.record(State(ending.value))
+        self._archive[row.id] = replace(record, archived_at=self._clock.now())
+        self._aside[row.id] = row
 
     def _remove(self, row: _Row) -> None:
         del self._live[row.id]

@@ -3,25 +3,29 @@
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from colmillo.operations import CANCELS, Cancellation, CancelRequest
-from colmillo.store import Ending
+from colmillo.clock import Clock
+from colmillo.operations import CANCELS, Cancellation, CancelRequest, Requeued, Revival
+from colmillo.store import Ending, State, TaskId, TaskRecord, WorkerId
 
 if TYPE_CHECKING:
     from colmillo.memory import _Row
-    from colmillo.store import TaskId, WorkerId
 
 
 class MemoryOperations:
     """The part of `MemoryStore` that is not for workers' every minute."""
 
+    _clock: Clock
     _live: "dict[TaskId, _Row]"
+    _holders: dict[bytes, TaskId]
+    _archive: dict[TaskId, TaskRecord]
     _wakers: list[Callable[[str], None]]
 
     def __init__(self) -> None:
         self._cancellations: dict[TaskId, str] = {}
+        self._aside: dict[TaskId, _Row] = {}
 
     async def cancel(
-        self, task: "TaskId", why: str, *, connection: object | None = None
+        self, task: TaskId, why: str, *, connection: object | None = None
     ) -> Cancellation:
         """Archives the task or asks its worker to; see `Operations.cancel`."""
         del connection
@@ -36,7 +40,7 @@ class MemoryOperations:
             wake(CANCELS)
         return Cancellation.REQUESTED
 
-    async def cancel_requests(self, worker: "WorkerId") -> Sequence[CancelRequest]:
+    async def cancel_requests(self, worker: WorkerId) -> Sequence[CancelRequest]:
         """What the worker has to cancel; see `Operations.cancel_requests`."""
         requests: list[CancelRequest] = []
         for task, why in list(self._cancellations.items()):
@@ -48,5 +52,52 @@ class MemoryOperations:
             elif row.worker == worker:
                 requests.append(CancelRequest(id=task, lease=row.lease, why=why))
         return requests
+
+    async def archived(
+        self,
+        *,
+        queue: str | None = None,
+        name: str | None = None,
+        ending: Ending | None = None,
+        before: TaskId | None = None,
+        limit: int = 100,
+    ) -> Sequence[TaskRecord]:
+        """Archived tasks; see `Operations.archived`."""
+        found = [
+            record
+            for _, record in sorted(self._archive.items(), reverse=True)
+            if (queue is None or record.queue == queue)
+            and (name is None or record.name == name)
+            and (ending is None or record.state == State(ending.value))
+            and (before is None or record.id < before)
+        ]
+        return found[:limit]
+
+    async def requeue(
+        self, tasks: Sequence[TaskId], *, connection: object | None = None
+    ) -> Sequence[Requeued]:
+        """Lets archived tasks wait again; see `Operations.requeue`."""
+        del connection
+        answers = {task: self._revive(task) for task in sorted(set(tasks))}
+        back = [task for task, answer in answers.items() if answer.revival is Revival.REQUEUED]
+        for queue in dict.fromkeys(self._live[task].task.queue for task in back):
+            for wake in list(self._wakers):
+                wake(queue)
+        return [answers[task] for task in dict.fromkeys(tasks)]
+
+    def _revive(self, task: TaskId) -> Requeued:
+        row = self._aside.get(task)
+        if row is None:
+            return Requeued(id=task, revival=Revival.ABSENT)
+        unique = row.task.unique_hash
+        if unique is not None:
+            holder = self._holders.setdefault(unique, task)
+            if holder != task:
+                return Requeued(id=task, revival=Revival.HELD, holder=holder)
+        del self._aside[task], self._archive[task]
+        self._cancellations.pop(task, None)
+        row.worker, row.run_at, row.attempt, row.crashes = None, self._clock.now(), 0, 0
+        self._live[task] = row
+        return Requeued(id=task, revival=Revival.REQUEUED)
 
     def _set_aside(self, row: "_Row", ending: Ending, error: str) -> None: ...

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from colmillo.store import TaskId, WorkerId
+    from colmillo.store import Ending, TaskId, TaskRecord, WorkerId
 
 CANCELS = "\x1bcancel"
 """What a store's listeners hear instead of a queue's name when a running task is to be
@@ -36,6 +36,31 @@ class CancelRequest:
     why: str
 
 
+class Revival(StrEnum):
+    """What a requeue came to."""
+
+    REQUEUED = "requeued"
+    """The task waits again, under its old id, due now, with all its attempts before it."""
+
+    HELD = "held"
+    """Another live task holds its unique hash. It stays in the archive."""
+
+    ABSENT = "absent"
+    """It is not in the archive."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Requeued:
+    """What became of one task that was to be requeued; ``holder`` is the task in its way.
+
+    ``holder`` may be None for one that is held, when the holder is very new.
+    """
+
+    id: "TaskId"
+    revival: Revival
+    holder: "TaskId | None" = None
+
+
 class Operations(Protocol):
     """Rare calls. None of them costs claims or settles anything."""
 
@@ -54,5 +79,30 @@ class Operations(Protocol):
 
         Requests for tasks that wait again are carried out on the way, and those for tasks
         that are gone are dropped.
+        """
+        ...
+
+    async def archived(
+        self,
+        *,
+        queue: str | None = None,
+        name: str | None = None,
+        ending: "Ending | None" = None,
+        before: "TaskId | None" = None,
+        limit: int = 100,
+    ) -> "Sequence[TaskRecord]":
+        """Archived tasks, the latest ids first, with the errors of their attempts.
+
+        ``before`` is the last id of the page before.
+        """
+        ...
+
+    async def requeue(
+        self, tasks: "Sequence[TaskId]", *, connection: object | None = None
+    ) -> Sequence[Requeued]:
+        """Lets archived tasks wait again, due now; answers in the order asked, ids once.
+
+        The attempts and crashes are counted anew, the errors kept, the lease number goes on.
+        Of several that share a unique hash at most one comes back, the one with the lowest id.
         """
         ...

@@ -18,7 +18,7 @@ from colmillo.checks import (
 from colmillo.database import Database
 from colmillo.errors import ColmilloError
 from colmillo.listener import Listener
-from colmillo.postgres_operations import PostgresOperations
+from colmillo.postgres_operations import PostgresOperations, record_of
 from colmillo.rescue import rescue
 from colmillo.schema import DEFAULT_SCHEMA, channel, check, queries, quoted
 from colmillo.store import (
@@ -196,7 +196,7 @@ class PostgresStore(PostgresOperations):
     async def get(self, task: TaskId) -> TaskRecord | None:
         """The task, live or archived; see `Store.get`."""
         rows = await self._database.fetch(self._sql["get"], task)
-        return _record(rows[0]) if rows else None
+        return record_of(rows[0]) if rows else None
 
     async def counts(self) -> dict[tuple[str, State], int]:
         """How many tasks there are per queue and state; see `Store.counts`.
@@ -295,10 +295,3 @@ def _columns(
             return None, seconds, 0 if keep_attempt else 1, kept
         case SetAside(ending=ending, error=error):
             return ending.value, None, 0, storable_error(error)
-
-
-def _record(row: asyncpg.Record) -> TaskRecord:
-    fields = dict(row)
-    fields["state"] = State(fields["state"])
-    fields["errors"] = tuple(fields["errors"] or ())
-    return TaskRecord(**fields)

@@ -3,12 +3,14 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+import asyncpg
+
 from colmillo.checks import ERRORS_KEPT, storable_error
-from colmillo.operations import CANCELS, Cancellation, CancelRequest
+from colmillo.operations import CANCELS, Cancellation, CancelRequest, Requeued, Revival
+from colmillo.store import Ending, State, TaskId, TaskRecord, WorkerId
 
 if TYPE_CHECKING:
     from colmillo.database import Database
-    from colmillo.store import TaskId, WorkerId
 
 PAGE = 1000
 
@@ -21,7 +23,7 @@ class PostgresOperations:
     _notify: str | None
 
     async def cancel(
-        self, task: "TaskId", why: str, *, connection: object | None = None
+        self, task: TaskId, why: str, *, connection: object | None = None
     ) -> Cancellation:
         """Archives the task or asks its worker to; see `Operations.cancel`."""
         reason = storable_error(why)
@@ -36,7 +38,7 @@ class PostgresOperations:
             )
         return Cancellation.REQUESTED if asked else Cancellation.ABSENT
 
-    async def cancel_requests(self, worker: "WorkerId") -> Sequence[CancelRequest]:
+    async def cancel_requests(self, worker: WorkerId) -> Sequence[CancelRequest]:
         """What the worker has to cancel; see `Operations.cancel_requests`."""
         rows = await self._database.fetch(self._sql["cancellations"], PAGE)
         if not rows:
@@ -57,3 +59,41 @@ class PostgresOperations:
             for row in rows
             if row["worker"] == worker
         ]
+
+    async def archived(
+        self,
+        *,
+        queue: str | None = None,
+        name: str | None = None,
+        ending: Ending | None = None,
+        before: TaskId | None = None,
+        limit: int = 100,
+    ) -> Sequence[TaskRecord]:
+        """Archived tasks; see `Operations.archived`."""
+        wanted = None if ending is None else ending.value
+        rows = await self._database.fetch(self._sql["archived"], queue, name, wanted, before, limit)
+        return [record_of(row) for row in rows]
+
+    async def requeue(
+        self, tasks: Sequence[TaskId], *, connection: object | None = None
+    ) -> Sequence[Requeued]:
+        """Lets archived tasks wait again; see `Operations.requeue`."""
+        rows = await self._database.fetch(
+            self._sql["requeue"], list(tasks), self._notify, connection=connection
+        )
+        answers: dict[TaskId, Requeued] = {}
+        for row in rows:
+            revival = Revival.REQUEUED if row["requeued"] else Revival.HELD
+            answers[row["id"]] = Requeued(id=row["id"], revival=revival, holder=row["holder"])
+        return [
+            answers.get(task) or Requeued(id=task, revival=Revival.ABSENT)
+            for task in dict.fromkeys(tasks)
+        ]
+
+
+def record_of(row: asyncpg.Record) -> TaskRecord:
+    """The record from a row of the live tasks or of the archive."""
+    fields = dict(row)
+    fields["state"] = State(fields["state"])
+    fields["errors"] = tuple(fields["errors"] or ())
+    return TaskRecord(**fields)

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
-from colmillo.operations import Cancellation
-from colmillo.store import Enqueued, NewTask, Store, TaskId
+from colmillo.operations import Cancellation, Requeued
+from colmillo.store import Ending, Enqueued, NewTask, Store, TaskId, TaskRecord
 
 
 class Queue:
@@ -39,3 +39,36 @@ class Queue:
         open transaction.
         """
         return await self.store.cancel(task, why, connection=connection)
+
+    async def archived(
+        self,
+        *,
+        queue: str | None = None,
+        name: str | None = None,
+        ending: Ending | None = None,
+        before: TaskId | None = None,
+        limit: int = 100,
+    ) -> list[TaskRecord]:
+        """Tasks that were set aside, the latest ids first, with the errors of their attempts.
+
+        The next page is the one ``before`` the last id of this one.
+        """
+        found = self.store.archived(
+            queue=queue, name=name, ending=ending, before=before, limit=limit
+        )
+        return list(await found)
+
+    async def requeue(self, task: TaskId, *, connection: object | None = None) -> Requeued:
+        """Takes one task back from the archive. See `requeue_many`."""
+        return (await self.requeue_many([task], connection=connection))[0]
+
+    async def requeue_many(
+        self, tasks: Iterable[TaskId], *, connection: object | None = None
+    ) -> list[Requeued]:
+        """Takes archived tasks back: each waits, due now, as if it had never been tried.
+
+        Only its errors are kept. One whose unique hash a live task holds stays in the archive.
+        Answers in the order asked, each id once.
+        """
+        ids = list(tasks)
+        return list(await self.store.requeue(ids, connection=connection)) if ids else []

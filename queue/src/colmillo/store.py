@@ -182,6 +182,7 @@ class TaskRecord:
     crashes: int
     worker: WorkerId | None = None
     errors: tuple[str, ...] = field(default=())
+    archived_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

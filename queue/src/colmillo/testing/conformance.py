@@ -27,7 +27,7 @@ from colmillo.testing.suite.claim import ClaimConformance
 from colmillo.testing.suite.enqueue import EnqueueConformance
 from colmillo.testing.suite.harness import Harness
 from colmillo.testing.suite.leases import LeaseConformance
-from colmillo.testing.suite.operations import CancelConformance
+from colmillo.testing.suite.operations import CancelConformance, RequeueConformance
 from colmillo.testing.suite.schedule import ScheduleConformance
 from colmillo.testing.suite.settling import SettleConformance
 
@@ -40,6 +40,7 @@ class StoreConformance(
     LeaseConformance,
     ScheduleConformance,
     CancelConformance,
+    RequeueConformance,
 ):
     """All of it."""
 

@@ -5,9 +5,10 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 
-from colmillo.operations import Cancellation, CancelRequest
+from colmillo.operations import Cancellation, CancelRequest, Requeued
 from colmillo.store import (
     ClaimedTask,
+    Ending,
     Enqueued,
     NewTask,
     Rescued,
@@ -151,6 +152,32 @@ class TroubledStore:
         await self._enter("cancel_requests")
         answer = await self.inner.cancel_requests(worker)
         await self._leave("cancel_requests")
+        return answer
+
+    async def archived(
+        self,
+        *,
+        queue: str | None = None,
+        name: str | None = None,
+        ending: Ending | None = None,
+        before: TaskId | None = None,
+        limit: int = 100,
+    ) -> Sequence[TaskRecord]:
+        """See `Store.archived`."""
+        await self._enter("archived")
+        answer = await self.inner.archived(
+            queue=queue, name=name, ending=ending, before=before, limit=limit
+        )
+        await self._leave("archived")
+        return answer
+
+    async def requeue(
+        self, tasks: Sequence[TaskId], *, connection: object | None = None
+    ) -> Sequence[Requeued]:
+        """See `Store.requeue`."""
+        await self._enter("requeue")
+        answer = await self.inner.requeue(tasks, connection=connection)
+        await self._leave("requeue")
         return answer
 
     def listen(self, wake: Callable[[str], None]) -> AbstractAsyncContextManager[None]:

@@ -1,8 +1,10 @@
-"""What people do with single tasks: cancelling."""
+"""What people do with single tasks: cancelling, and taking back from the archive."""
 
 # ruff: noqa: D102 - a test's name says what is promised
 
-from colmillo.operations import Cancellation, CancelRequest
+import asyncio
+
+from colmillo.operations import Cancellation, CancelRequest, Requeued, Revival
 from colmillo.store import Again, Ending, SetAside, State, TaskId
 from colmillo.testing.suite.harness import (
     Harness,
@@ -85,3 +87,97 @@ class CancelConformance:
         assert await harness.store.get(claimed.id) is None
         aside = SetAside(ending=Ending.CANCELLED, error="why")
         assert not await settle(harness.store, claimed, aside)
+
+
+class RequeueConformance:
+    """What `Store.archived` and `Store.requeue` promise."""
+
+    async def test_archived_lists_the_latest_first_with_errors(self, harness: Harness) -> None:
+        before = await harness.store.now()
+        ids = await put(harness.store, *(new(queue=q) for q in ("main", "other") * 3))
+        by = await worker(harness.store)
+        claimed = await take(harness.store, by, {"main": 3, "other": 3})
+        endings = dict(zip(ids, list(Ending) + [Ending.FAILED] * 2, strict=True))
+        for one in claimed:
+            assert await settle(harness.store, one, Again(error="first"))
+        for one in await take(harness.store, by, {"main": 3, "other": 3}):
+            aside = SetAside(ending=endings[one.id], error=f"error of {one.id}")
+            assert await settle(harness.store, one, aside)
+        found = await harness.sibling.archived()
+        assert [one.id for one in found] == ids[::-1]
+        assert [one.errors for one in found] == [("first", f"error of {n}") for n in ids[::-1]]
+        assert all(one.archived_at is not None and one.archived_at >= before for one in found)
+        assert list(found) == [await record(harness.store, n) for n in ids[::-1]]
+        page = await harness.store.archived(limit=2, before=ids[4])
+        assert [one.id for one in page] == [ids[3], ids[2]]
+        assert {one.queue for one in await harness.store.archived(queue="other")} == {"other"}
+        failed = await harness.store.archived(ending=Ending.FAILED, queue="main")
+        assert [one.id for one in failed] == [ids[4], ids[0]]
+        assert await harness.store.archived(name="nobody") == []
+
+    async def test_requeued_tasks_begin_anew(self, harness: Harness) -> None:
+        (task,) = await put(harness.store, new('{"a":1}', priority=4, unique="a"))
+        by = await worker(harness.store)
+        stale = await take_one(harness.store, by)
+        assert await settle(harness.store, stale, SetAside(ending=Ending.FAILED, error="no"))
+        old = await record(harness.store, task)
+        (answer,) = await harness.sibling.requeue([task])
+        assert answer == Requeued(id=task, revival=Revival.REQUEUED)
+        found = await record(harness.store, task)
+        assert (found.state, found.attempt, found.crashes) == (State.WAITING, 0, 0)
+        assert (found.payload, found.priority, found.errors) == ('{"a":1}', 4, ("no",))
+        assert (found.enqueued_at, found.archived_at) == (old.enqueued_at, None)
+        assert await harness.store.archived() == []
+        assert await put(harness.store, new(unique="a")) == [task]
+        assert not await finish(harness.store, stale)
+        claimed = await take_one(harness.store, by)
+        assert (claimed.id, claimed.attempt, claimed.lease) == (task, 1, 2)
+        assert not await finish(harness.store, stale)
+        assert await finish(harness.store, claimed)
+        assert (await harness.store.requeue([task]))[0].revival is Revival.ABSENT
+
+    async def test_requeue_respects_unique_hashes(self, harness: Harness) -> None:
+        archived: list[TaskId] = []
+        for unique in ("a", "a", "b", None):
+            (task,) = await put(harness.store, new(unique=unique))
+            assert await harness.store.cancel(task, "no") is Cancellation.ARCHIVED
+            archived.append(task)
+        (holder,) = await put(harness.store, new(unique="b"))
+        asked = [archived[2], archived[1], archived[3], archived[0], archived[0], TaskId(10**12)]
+        answers = await harness.store.requeue(asked)
+        assert [answer.id for answer in answers] == [*asked[:4], asked[5]]
+        assert [answer.revival for answer in answers] == [
+            Revival.HELD,
+            Revival.HELD,
+            Revival.REQUEUED,
+            Revival.REQUEUED,
+            Revival.ABSENT,
+        ]
+        assert answers[0].holder == holder
+        assert answers[1].holder in (None, archived[0])
+        assert [one.id for one in await harness.store.archived()] == [archived[2], archived[1]]
+
+    async def test_a_requeued_task_is_not_cancelled_by_an_old_request(
+        self, harness: Harness
+    ) -> None:
+        by = await worker(harness.store)
+        await put(harness.store, new())
+        claimed = await take_one(harness.store, by)
+        assert await harness.store.cancel(claimed.id, "why") is Cancellation.REQUESTED
+        aside = SetAside(ending=Ending.CANCELLED, error="why")
+        assert await settle(harness.store, claimed, aside)
+        await harness.store.requeue([claimed.id])
+        assert await harness.store.cancel_requests(by) == []
+        assert (await take_one(harness.store, by)).id == claimed.id
+        assert await harness.store.cancel_requests(by) == []
+
+    async def test_racing_requeues_bring_a_task_back_once(self, harness: Harness) -> None:
+        ids = await put(harness.store, *(new(unique=str(n)) for n in range(20)))
+        for task in ids:
+            await harness.store.cancel(task, "no")
+        stores = (harness.store, harness.sibling)
+        calls = [stores[n % 2].requeue(ids[:: 1 if n % 3 else -1]) for n in range(10)]
+        answers = [answer for many in await asyncio.gather(*calls) for answer in many]
+        back = [answer.id for answer in answers if answer.revival is Revival.REQUEUED]
+        assert sorted(back) == ids
+        assert await harness.store.counts() == {("main", State.WAITING): 20}
