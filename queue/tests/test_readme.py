@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from colmillo import MemoryStore
 from colmillo.schema import statements
 
 TESTS = Path(__file__).parent
@@ -54,6 +55,13 @@ def test_the_alembic_revision_runs_every_statement(monkeypatch: pytest.MonkeyPat
     exec(code, names)
     names["upgrade"]()
     assert executed == statements("colmillo")
+
+
+def test_the_worker_with_middleware_can_be_made() -> None:
+    (code,) = [code for code, _ in BLOCKS if "middleware=" in code]
+    names: dict[str, Any] = {"__name__": "readme"}
+    exec(code, names)
+    names["worker"](MemoryStore())
 
 
 def test_the_tests_it_names_exist() -> None:

@@ -73,7 +73,7 @@ class Runs:
         self.idle.set()
         self.per_queue = Counter[str]()
         self._tasks = tasks
-        self._resources = resources
+        self.resources = resources
         self._store = store
         self._clock = clock
         self._rng = rng
@@ -103,7 +103,7 @@ class Runs:
             self._ended(claimed, SetAside(ending=Ending.DISCARDED, error=why), False)
             return
         context = Context(
-            claimed, self._resources, store=self._store, clock=self._clock, lease=lease
+            claimed, self.resources, store=self._store, clock=self._clock, lease=lease
         )
         run = Run(claimed, known, context, self._clock.monotonic())
         self._active[claimed.id, claimed.lease] = run

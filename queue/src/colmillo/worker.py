@@ -17,6 +17,7 @@ from colmillo.clock import Clock, SystemClock
 from colmillo.errors import InvalidTask
 from colmillo.executors import Executors
 from colmillo.lease import LeaseKeeper
+from colmillo.middleware import Lifespan, Middleware, surrounded
 from colmillo.running import Cause, Runs
 from colmillo.schedule import Schedule, Ticker
 from colmillo.settle import Settler
@@ -43,6 +44,10 @@ class Worker:
         tasks: what this worker can run. Others of its queues are left for workers that can.
         queues: from which queues, and how many tasks of each at a time.
         resources: what tasks find as ``context.resources``.
+        lifespan: makes an async context manager that yields the resources instead. It is
+            opened before the first task is claimed, and closed when the last has ended, what
+            was to be said about it is said and the lease is given up.
+        middleware: called around each task, the first outermost; see `colmillo.middleware`.
         schedules: what to enqueue by the clock; the same in every worker.
         lease: how long a worker that stopped answering keeps its tasks. Others have them
             at most a third of this later.
@@ -64,6 +69,8 @@ class Worker:
         tasks: Sequence[Task[...]],
         queues: Mapping[str, int],
         resources: object = None,
+        lifespan: Lifespan | None = None,
+        middleware: Sequence[Middleware] = (),
         schedules: Sequence[Schedule] = (),
         lease: timedelta = timedelta(seconds=20),
         poll: timedelta = timedelta(seconds=1),
@@ -76,14 +83,17 @@ class Worker:
             raise ValueError("a worker needs at least one queue, and room for one task in each")
         if min(lease, poll) <= timedelta(0) or grace < timedelta(0) or max_crashes < 1:
             raise ValueError("lease, poll and max_crashes must be positive, grace not negative")
+        if resources is not None and lifespan is not None:
+            raise ValueError("give a worker resources or a lifespan that yields them, not both")
         self._store = store
+        self._lifespan = lifespan
         self._third = lease.total_seconds() / 3
         self._grace = grace.total_seconds()
         self._max_crashes = max_crashes
         self._clock = clock = clock or SystemClock()
         self._rng = rng = rng or Random()
         self._executors = Executors()
-        prepared = [self._executors.prepare(task) for task in tasks]
+        prepared = [surrounded(self._executors.prepare(task), middleware) for task in tasks]
         by_name = unique_names([(task.name, task) for task in prepared], "tasks")
         unique_names([(schedule.name, schedule) for schedule in schedules], "schedules")
         self._alarms = Alarms(clock)
@@ -149,6 +159,14 @@ class Worker:
         if self._started:
             raise RuntimeError("a worker runs once; make another one")
         self._started = True
+        if self._lifespan is None:
+            await self._work()
+            return
+        async with self._lifespan() as resources:
+            self._runs.resources = resources
+            await self._work()
+
+    async def _work(self) -> None:
         seekers = self._roles(self._listen(), self._sweep(), self._ticker.run())
         keepers = self._roles(
             self._keeper.run(), self._settler.run(), self._alarms.run(), self._cancels.run()
