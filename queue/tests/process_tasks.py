@@ -5,6 +5,7 @@ import signal
 import sys
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from colmillo import Cancel, Discard, Outcome, Retry, Snooze, task
 
@@ -53,3 +54,11 @@ def answer(kind: str) -> Outcome | None:
         "discard": Discard("impossible"),
     }
     return outcomes.get(kind)
+
+
+@task(run="process", queue="cpu", discard_on=LookupError)
+def picky(how: str) -> Outcome | None:
+    """Ends as ``fail`` does; some errors are final."""
+    function: Any = fail.function
+    outcome: Outcome | None = function(how)
+    return outcome

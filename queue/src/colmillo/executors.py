@@ -1,6 +1,7 @@
 """Runs each task's function where it belongs: the event loop, a thread or a process."""
 
 import asyncio
+import logging
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -11,6 +12,8 @@ from colmillo.placing import Runs, check_found
 from colmillo.processes import Processes
 from colmillo.task import Result, Task
 from colmillo.threads import ThreadContext, Threads
+
+logger = logging.getLogger(__name__)
 
 Step = Callable[[Context[Any], dict[str, object]], Result]
 
@@ -25,6 +28,33 @@ class Prepared(Task[...]):
     def call(self, context: Context[Any], values: dict[str, object]) -> Result:
         """The coroutine that sees to the call."""
         return self._step(context, values)
+
+
+def ruled(task: Task[...]) -> Task[...]:
+    """Returns the task with its rules for errors carried out, if it has any.
+
+    They do not hold for errors of a run that is being cancelled: what that means is settled.
+    """
+    rules = task.options.rules
+    if rules is None:
+        return task
+
+    async def step(context: Context[Any], values: dict[str, object]) -> Outcome | None:
+        try:
+            return await task.call(context, values)
+        except Exception as error:
+            current = asyncio.current_task()
+            if current is not None and current.cancelling():
+                raise
+            outcome = rules.outcome(error)
+            if outcome is None:
+                raise
+            extra = {"task_id": context.task.id, "task": context.task.name}
+            kinds = {"error_type": type(error).__name__, "outcome": type(outcome).__name__}
+            logger.warning("task failed, and a rule says what that means", extra=extra | kinds)
+            return outcome
+
+    return Prepared(task, step)
 
 
 class Executors:

@@ -98,7 +98,8 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
 
 def refusal(error: BaseException) -> dict[str, Any]:
     """The error as text, with the names of all its types."""
-    types = [f"{kind.__module__}.{kind.__qualname__}" for kind in type(error).__mro__]
+    kinds = [(kind.__module__, kind.__qualname__) for kind in type(error).__mro__]
+    types = [f"{'__main__' if module == MAIN else module}.{name}" for module, name in kinds]
     return {"error": error_text(error), "types": types}
 
 

@@ -1,7 +1,7 @@
 """Declaring tasks: a function with typed arguments, and how it is to be run."""
 
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, Concatenate, Generic, ParamSpec, Protocol, cast, overload
 
@@ -12,6 +12,7 @@ from colmillo.errors import InvalidTask
 from colmillo.outcome import Outcome
 from colmillo.placing import Place, Runs, place_of
 from colmillo.retry import Backoff
+from colmillo.rules import Kinds, OnError, Rules, rules_of
 from colmillo.store import NewTask
 from colmillo.threads import ThreadContext
 from colmillo.unique import Unique, args_hash
@@ -32,6 +33,7 @@ class Options:
     timeout: timedelta | None = None
     backoff: Backoff = field(default_factory=Backoff.exponential)
     priority: int = 0
+    rules: Rules | None = None
 
     def __post_init__(self) -> None:
         """Raises `InvalidTask` for a timeout that is over before it starts."""
@@ -161,6 +163,9 @@ def task(
     backoff: Backoff | None = None,
     priority: int = 0,
     run: Place | None = None,
+    retry_on: Kinds | type[Exception] | None = None,
+    discard_on: Kinds | type[Exception] = (),
+    on_error: OnError | None = None,
 ) -> TaskDecorator:
     """Makes a function a task.
 
@@ -174,12 +179,19 @@ def task(
         priority: higher runs first.
         run: for functions that are not async: "thread" (when left out), which is told when
             it should end but cannot be made to; or "process", which is killed then.
+        retry_on: only these exceptions are failed attempts that lead to another one; any
+            other discards the task. All are when left out.
+        discard_on: these exceptions discard the task at once.
+        on_error: asked before these two what an exception means; None leaves it to them.
 
     Raises:
         InvalidTask: the declaration is wrong: an argument that cannot be carried as JSON,
             a function that cannot run where it asks to, a name or a number out of range.
     """
-    options = make_options(queue, unique, max_attempts, timeout, backoff, priority)
+    options = replace(
+        make_options(queue, unique, max_attempts, timeout, backoff, priority),
+        rules=rules_of(retry_on, discard_on, on_error),
+    )
 
     def decorate(function: Handler) -> Task[Any]:
         called = name or name_of(function)
