@@ -7,7 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from colmillo import Cancel, Discard, Outcome, Retry, Snooze, task
+from colmillo import Cancel, Discard, Done, Outcome, Retry, Snooze, task
 
 
 @task(run="process", queue="cpu", max_attempts=1)
@@ -62,3 +62,9 @@ def picky(how: str) -> Outcome | None:
     function: Any = fail.function
     outcome: Outcome | None = function(how)
     return outcome
+
+
+@task(run="process", queue="cpu", max_attempts=1, keep_result=timedelta(minutes=1))
+def total(numbers: list[int]) -> Outcome | None:
+    """Returns the sum, or what cannot be sent."""
+    return Done({"total": sum(numbers)} if numbers else object())

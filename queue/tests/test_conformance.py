@@ -19,6 +19,7 @@ AGE = (
     "UPDATE colmillo.tasks SET run_at = run_at - $1::interval,"
     " enqueued_at = enqueued_at - $1::interval",
     "UPDATE colmillo.workers SET expires_at = expires_at - $1::interval",
+    "UPDATE colmillo.results SET expires_at = expires_at - $1::interval",
 )
 
 

@@ -70,7 +70,7 @@ def scene() -> Scene:
 
 async def test_the_first_layer_is_the_outermost(scene: Scene) -> None:
     ran = await scene.run(scene.layer("a"), scene.layer("b"))
-    assert scene.diary == ["a in", "b in", "job", "b out: Done()", "a out: Done()"]
+    assert scene.diary == ["a in", "b in", "job", f"b out: {Done()}", f"a out: {Done()}"]
     assert await scene.store.get(ran) is None
 
 

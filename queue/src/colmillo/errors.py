@@ -36,6 +36,18 @@ class SchemaOutdated(ColmilloError):
     """The queue's tables are missing or of another version."""
 
 
+class TaskFailed(ColmilloError):
+    """The task whose result was waited for has failed."""
+
+
+class TaskCancelled(ColmilloError):
+    """The task whose result was waited for was cancelled."""
+
+
+class ResultExpired(ColmilloError):
+    """The task is done, or never was, and there is no result of it."""
+
+
 class ProcessError(ColmilloError):
     """The function failed in its process."""
 

@@ -2,32 +2,21 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 from colmillo.context import Context
-from colmillo.outcome import Outcome
+from colmillo.middleware import Middleware, surrounded
+from colmillo.outcome import Done, Outcome
 from colmillo.placing import Runs, check_found
+from colmillo.prepared import Prepared
 from colmillo.processes import Processes
-from colmillo.task import Result, Task
+from colmillo.task import Task
 from colmillo.threads import ThreadContext, Threads
+from colmillo.verdict import kept
 
 logger = logging.getLogger(__name__)
-
-Step = Callable[[Context[Any], dict[str, object]], Result]
-
-
-class Prepared(Task[...]):
-    """A task whose calls take another way than straight to an async function."""
-
-    def __init__(self, task: Task[...], step: Step) -> None:
-        super().__init__(task.name, task.arguments, task.options, task.function, task.runs)
-        self._step = step
-
-    def call(self, context: Context[Any], values: dict[str, object]) -> Result:
-        """The coroutine that sees to the call."""
-        return self._step(context, values)
 
 
 def ruled(task: Task[...]) -> Task[...]:
@@ -57,6 +46,20 @@ def ruled(task: Task[...]) -> Task[...]:
     return Prepared(task, step)
 
 
+def keeping(task: Task[...]) -> Task[...]:
+    """Returns the task with its result made ready to be kept, if it asks for that."""
+    keep = task.options.keep_result
+    if keep is None:
+        return task
+
+    async def step(context: Context[Any], values: dict[str, object]) -> Outcome | None:
+        outcome = await task.call(context, values)
+        done = Done() if outcome is None else outcome
+        return kept(done, keep) if isinstance(done, Done) else done
+
+    return Prepared(task, step)
+
+
 class Executors:
     """The threads and processes of one worker. Costs nothing until a task needs them."""
 
@@ -64,12 +67,18 @@ class Executors:
         self._threads = Threads()
         self._processes = Processes()
 
-    def prepare(self, task: Task[...]) -> Task[...]:
-        """Returns the task with its function where it belongs; an async one as it is.
+    def prepare(self, task: Task[...], layers: Sequence[Middleware] = ()) -> Task[...]:
+        """Returns the task as a worker calls it: from the inside, its function where it
+        belongs, the middleware, the rules for errors, and the result made ready.
+
+        A task that uses none of this comes back as it is.
 
         Raises:
             InvalidTask: a process could not find the function.
         """
+        return keeping(ruled(surrounded(self._placed(task), layers)))
+
+    def _placed(self, task: Task[...]) -> Task[...]:
         if task.runs is Runs.LOOP:
             return task
         if task.runs is Runs.PROCESS:

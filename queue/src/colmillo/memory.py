@@ -27,6 +27,7 @@ from colmillo.store import (
     Ending,
     Enqueued,
     Finish,
+    FinishWith,
     NewTask,
     Rescued,
     SetAside,
@@ -273,6 +274,9 @@ class MemoryStore(MemoryOperations):
         match settlement.verdict:
             case Finish():
                 self._remove(row)
+            case FinishWith(result=result, keep=keep):
+                self._remove(row)
+                self._keep_result(row.id, result, keep)
             case Again(delay=delay, keep_attempt=keep_attempt, error=error):
                 if error is not None:
                     row.add_error(error)

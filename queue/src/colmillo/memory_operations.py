@@ -1,8 +1,11 @@
 """What people do with single tasks in memory: `colmillo.operations`."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from colmillo.checks import bounded_delay
 from colmillo.clock import Clock
 from colmillo.operations import CANCELS, Cancellation, CancelRequest, Requeued, Revival
 from colmillo.store import Ending, State, TaskId, TaskRecord, WorkerId
@@ -22,6 +25,8 @@ class MemoryOperations:
 
     def __init__(self) -> None:
         self._cancellations: dict[TaskId, str] = {}
+        self._results: dict[TaskId, tuple[str, datetime]] = {}
+        self._result_wakers: list[Callable[[str], None]] = []
         self._aside: dict[TaskId, _Row] = {}
 
     async def cancel(
@@ -84,6 +89,30 @@ class MemoryOperations:
             for wake in list(self._wakers):
                 wake(queue)
         return [answers[task] for task in dict.fromkeys(tasks)]
+
+    async def result(self, task: TaskId) -> str | None:
+        """A kept result; see `Operations.result`."""
+        text, end = self._results.get(task, (None, None))
+        return text if end is not None and end > self._clock.now() else None
+
+    def listen_results(self, wake: Callable[[str], None]) -> AbstractAsyncContextManager[None]:
+        """Calls ``wake(str(id))`` from within `settle`; see `Operations.listen_results`."""
+        return self._listen_results(wake)
+
+    @asynccontextmanager
+    async def _listen_results(self, wake: Callable[[str], None]) -> AsyncIterator[None]:
+        self._result_wakers.append(wake)
+        try:
+            yield
+        finally:
+            self._result_wakers.remove(wake)
+
+    def _keep_result(self, task: TaskId, result: str, keep: timedelta) -> None:
+        now = self._clock.now()
+        self._results = {one: kept for one, kept in self._results.items() if kept[1] > now}
+        self._results[task] = result, now + bounded_delay(keep)
+        for wake in list(self._result_wakers):
+            wake(str(task))
 
     def _revive(self, task: TaskId) -> Requeued:
         row = self._aside.get(task)

@@ -5,8 +5,8 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from colmillo.context import Context
-from colmillo.executors import Prepared
 from colmillo.outcome import Done, Outcome
+from colmillo.prepared import Prepared
 from colmillo.task import Result, Task
 
 Next = Callable[[], Coroutine[Any, Any, Outcome]]

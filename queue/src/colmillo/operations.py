@@ -1,6 +1,7 @@
 """What a store lets people do with single tasks. Part of `colmillo.store.Store`."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
@@ -104,5 +105,16 @@ class Operations(Protocol):
 
         The attempts and crashes are counted anew, the errors kept, the lease number goes on.
         Of several that share a unique hash at most one comes back, the one with the lowest id.
+        """
+        ...
+
+    async def result(self, task: "TaskId") -> str | None:
+        """The kept result of a task that is done, JSON text, until its time is over."""
+        ...
+
+    def listen_results(self, wake: Callable[[str], None]) -> AbstractAsyncContextManager[None]:
+        """While open, calls ``wake(str(id))`` when a task's result was kept.
+
+        Best effort, as with `Store.listen`; ``wake("")`` after a reconnect.
         """
         ...

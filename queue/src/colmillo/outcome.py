@@ -9,7 +9,13 @@ from datetime import timedelta
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The task is finished and leaves the table."""
+    """The task is finished and leaves the table.
+
+    The ``result``, anything that JSON can carry, is kept if the task says for how long
+    (``@task(keep_result=…)``), and lost otherwise.
+    """
+
+    result: object = None
 
 
 @dataclass(frozen=True, slots=True)

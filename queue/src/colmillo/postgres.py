@@ -26,6 +26,7 @@ from colmillo.store import (
     ClaimedTask,
     Enqueued,
     Finish,
+    FinishWith,
     NewTask,
     Rescued,
     SetAside,
@@ -33,6 +34,7 @@ from colmillo.store import (
     State,
     TaskId,
     TaskRecord,
+    Verdict,
     WorkerId,
 )
 
@@ -111,6 +113,8 @@ class PostgresStore(PostgresOperations):
             rows = await self._database.fetch(
                 self._sql["finish"], ids, leases, connection=connection
             )
+        elif any(isinstance(s.verdict, FinishWith) for s in settlements):
+            return await self.settle_with_results(settlements, connection)
         else:
             verdicts = zip(*(_columns(s.verdict) for s in settlements), strict=True)
             rows = await self._database.fetch(
@@ -283,11 +287,11 @@ def _arrays(tasks: Sequence[NewTask]) -> tuple[list[object], ...]:
 
 
 def _columns(
-    verdict: Finish | Again | SetAside,
+    verdict: Verdict,
 ) -> tuple[str | None, float | None, int, str | None]:
     """Ending, delay in seconds, attempts given back and error, as ``settle.sql`` takes them."""
     match verdict:
-        case Finish():
+        case Finish() | FinishWith():
             return None, None, 0, None
         case Again(delay=delay, keep_attempt=keep_attempt, error=error):
             seconds = bounded_delay(delay).total_seconds()

@@ -1,18 +1,29 @@
 """What people do with single tasks in Postgres: `colmillo.operations`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING
 
 import asyncpg
 
-from colmillo.checks import ERRORS_KEPT, storable_error
+from colmillo.checks import ERRORS_KEPT, bounded_delay, storable_error
+from colmillo.listener import Listener
 from colmillo.operations import CANCELS, Cancellation, CancelRequest, Requeued, Revival
-from colmillo.store import Ending, State, TaskId, TaskRecord, WorkerId
+from colmillo.store import (
+    Ending,
+    FinishWith,
+    Settlement,
+    State,
+    TaskId,
+    TaskRecord,
+    WorkerId,
+)
 
 if TYPE_CHECKING:
     from colmillo.database import Database
 
 PAGE = 1000
+RESULTS = "_results"
 
 
 class PostgresOperations:
@@ -20,6 +31,7 @@ class PostgresOperations:
 
     _database: "Database"
     _sql: Mapping[str, str]
+    _channel: str
     _notify: str | None
 
     async def cancel(
@@ -89,6 +101,43 @@ class PostgresOperations:
             answers.get(task) or Requeued(id=task, revival=Revival.ABSENT)
             for task in dict.fromkeys(tasks)
         ]
+
+    async def result(self, task: TaskId) -> str | None:
+        """A kept result; see `Operations.result`."""
+        rows = await self._database.fetch(self._sql["result"], task)
+        return rows[0]["result"] if rows else None
+
+    def listen_results(self, wake: Callable[[str], None]) -> AbstractAsyncContextManager[None]:
+        """Hears of kept results on a connection of its own; see `Listener`."""
+        return Listener(self._database, self._channel + RESULTS, wake).open()
+
+    async def settle_with_results(
+        self, settlements: Sequence[Settlement], connection: object | None
+    ) -> frozenset[TaskId]:
+        """Carries verdicts out of which some keep a result: two statements, one transaction."""
+        kept = [(s, s.verdict) for s in settlements if isinstance(s.verdict, FinishWith)]
+        others = [s for s in settlements if not isinstance(s.verdict, FinishWith)]
+        async with self._database.transaction(connection) as opened:
+            refused = await self.settle(others, connection=opened)
+            rows = await self._database.fetch(
+                self._sql["finish_with"],
+                [s.id for s, _ in kept],
+                [s.lease for s, _ in kept],
+                [verdict.result for _, verdict in kept],
+                [bounded_delay(verdict.keep).total_seconds() for _, verdict in kept],
+                self._notify and self._notify + RESULTS,
+                connection=opened,
+            )
+        settled = {(row["id"], row["lease"]) for row in rows}
+        return refused | {s.id for s, _ in kept if (s.id, s.lease) not in settled}
+
+    if TYPE_CHECKING:
+
+        async def settle(
+            self, settlements: Sequence[Settlement], *, connection: object | None = None
+        ) -> frozenset[TaskId]:
+            """See `PostgresStore.settle`."""
+            ...
 
 
 def record_of(row: asyncpg.Record) -> TaskRecord:

@@ -120,8 +120,10 @@ def function_of(request: dict[str, Any]) -> Any:
 def written(outcome: object) -> dict[str, Any]:
     """The outcome as JSON. Raises TypeError when it is none."""
     match outcome:
-        case None | Done():
-            return {"kind": "done"}
+        case None:
+            return {"kind": "done", "result": None}
+        case Done(result=result):
+            return {"kind": "done", "result": result}
         case Retry(why=why, after=after):
             seconds = None if after is None else after.total_seconds()
             return {"kind": "retry", "why": why, "after": seconds}
@@ -147,4 +149,4 @@ def read(outcome: dict[str, Any]) -> Outcome:
         case {"kind": "discard", "why": why}:
             return Discard(why)
         case _:
-            return Done()
+            return Done(outcome["result"])

@@ -1,8 +1,13 @@
 """Putting tasks into a store."""
 
+import asyncio
 from collections.abc import Iterable
+from datetime import timedelta
+from typing import Any
 
+from colmillo.clock import SystemClock
 from colmillo.operations import Cancellation, Requeued
+from colmillo.results import result_of
 from colmillo.store import Ending, Enqueued, NewTask, Store, TaskId, TaskRecord
 
 
@@ -72,3 +77,18 @@ class Queue:
         """
         ids = list(tasks)
         return list(await self.store.requeue(ids, connection=connection)) if ids else []
+
+    async def result(self, task: TaskId, *, within: timedelta | None = None) -> Any:
+        """Waits until the task is done, and returns the result it was done with.
+
+        For tasks declared with ``keep_result``. Any number of calls share one of the store's
+        listeners while they wait.
+
+        Raises:
+            TaskFailed: it was archived as failed, discarded or quarantined.
+            TaskCancelled: it was archived as cancelled.
+            ResultExpired: there is no result (any more), or there never was such a task.
+            TimeoutError: it has not ended ``within`` that time (None: waits for ever).
+        """
+        async with asyncio.timeout(None if within is None else within.total_seconds()):
+            return await result_of(self.store, task, SystemClock())

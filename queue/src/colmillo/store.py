@@ -141,7 +141,15 @@ class SetAside:
     error: str
 
 
-Verdict = Finish | Again | SetAside
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinishWith:
+    """Done: the task is removed, and its result (JSON text) kept for so long."""
+
+    result: str
+    keep: timedelta
+
+
+Verdict = Finish | Again | SetAside | FinishWith
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -301,6 +309,7 @@ __all__ = [
     "Ending",
     "Enqueued",
     "Finish",
+    "FinishWith",
     "NewTask",
     "Rescued",
     "SetAside",

@@ -34,11 +34,14 @@ class Options:
     backoff: Backoff = field(default_factory=Backoff.exponential)
     priority: int = 0
     rules: Rules | None = None
+    keep_result: timedelta | None = None
 
     def __post_init__(self) -> None:
-        """Raises `InvalidTask` for a timeout that is over before it starts."""
+        """Raises `InvalidTask` for a time that is over before it starts."""
         if self.timeout is not None and self.timeout <= timedelta(0):
             raise InvalidTask("the timeout must be longer than nothing")
+        if self.keep_result is not None and self.keep_result <= timedelta(0):
+            raise InvalidTask("a result is kept longer than nothing")
 
 
 class Declared(Generic[P]):
@@ -166,6 +169,7 @@ def task(
     retry_on: Kinds | type[Exception] | None = None,
     discard_on: Kinds | type[Exception] = (),
     on_error: OnError | None = None,
+    keep_result: timedelta | None = None,
 ) -> TaskDecorator:
     """Makes a function a task.
 
@@ -183,6 +187,7 @@ def task(
             other discards the task. All are when left out.
         discard_on: these exceptions discard the task at once.
         on_error: asked before these two what an exception means; None leaves it to them.
+        keep_result: for how long the result of `Done` is there for `Queue.result`.
 
     Raises:
         InvalidTask: the declaration is wrong: an argument that cannot be carried as JSON,
@@ -191,6 +196,7 @@ def task(
     options = replace(
         make_options(queue, unique, max_attempts, timeout, backoff, priority),
         rules=rules_of(retry_on, discard_on, on_error),
+        keep_result=keep_result,
     )
 
     def decorate(function: Handler) -> Task[Any]:
@@ -211,13 +217,17 @@ def declare(
     timeout: timedelta | None = None,
     backoff: Backoff | None = None,
     priority: int = 0,
+    keep_result: timedelta | None = None,
 ) -> DeclareDecorator:
     """Declares a task whose function is given elsewhere, with `Declared.handled_by`.
 
     For packages that enqueue what another package runs. The decorated function's body is
     never run; its options and errors are those of `task`.
     """
-    options = make_options(queue, unique, max_attempts, timeout, backoff, priority)
+    options = replace(
+        make_options(queue, unique, max_attempts, timeout, backoff, priority),
+        keep_result=keep_result,
+    )
 
     def decorate(function: Handler) -> Declared[Any]:
         called = name or name_of(function)

@@ -1,6 +1,8 @@
 """From what a function did to what the store is told. Pure."""
 
+import json
 import traceback
+from dataclasses import dataclass
 from datetime import timedelta
 from random import Random
 from typing import assert_never
@@ -9,7 +11,30 @@ from colmillo.checks import ERROR_LENGTH
 from colmillo.errors import ProcessError
 from colmillo.outcome import Cancel, Discard, Done, Outcome, Retry, Snooze
 from colmillo.retry import Backoff
-from colmillo.store import Again, ClaimedTask, Ending, Finish, SetAside, Verdict
+from colmillo.store import Again, ClaimedTask, Ending, Finish, FinishWith, SetAside, Verdict
+
+RESULT_BYTES = 1_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept(Done):
+    """Done, with the result as JSON text, and for how long it is kept."""
+
+    text: str
+    keep: timedelta
+
+
+def kept(done: Done, keep: timedelta) -> Kept:
+    """The outcome with its result to be kept.
+
+    Raises:
+        TypeError, ValueError: JSON cannot carry the result, or it is too long.
+    """
+    text = json.dumps(done.result, allow_nan=False, separators=(",", ":"))
+    if len(text) > RESULT_BYTES:
+        raise ValueError(f"the result takes {len(text):,} bytes, more than {RESULT_BYTES:,}")
+    return Kept(text=text, keep=keep)
+
 
 GIVEN_BACK = Again(keep_attempt=False)
 
@@ -18,6 +43,8 @@ def verdict_of(outcome: Outcome, claimed: ClaimedTask, backoff: Backoff, rng: Ra
     """The verdict for a function that returned."""
     match outcome:
         case Done():
+            if isinstance(outcome, Kept):
+                return FinishWith(result=outcome.text, keep=outcome.keep)
             return Finish()
         case Retry(why=why, after=after):
             return failed(why or "asked to be run again", claimed, backoff, rng, after=after)

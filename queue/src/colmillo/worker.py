@@ -15,9 +15,9 @@ from colmillo.cancel import CancelWatch
 from colmillo.claiming import Claimer
 from colmillo.clock import Clock, SystemClock
 from colmillo.errors import InvalidTask
-from colmillo.executors import Executors, ruled
+from colmillo.executors import Executors
 from colmillo.lease import LeaseKeeper
-from colmillo.middleware import Lifespan, Middleware, surrounded
+from colmillo.middleware import Lifespan, Middleware
 from colmillo.running import Cause, Runs
 from colmillo.schedule import Schedule, Ticker
 from colmillo.settle import Settler
@@ -93,7 +93,7 @@ class Worker:
         self._clock = clock = clock or SystemClock()
         self._rng = rng = rng or Random()
         self._executors = Executors()
-        prepared = [ruled(surrounded(self._executors.prepare(task), middleware)) for task in tasks]
+        prepared = [self._executors.prepare(task, middleware) for task in tasks]
         by_name = unique_names([(task.name, task) for task in prepared], "tasks")
         unique_names([(schedule.name, schedule) for schedule in schedules], "schedules")
         self._alarms = Alarms(clock)

@@ -27,7 +27,11 @@ from colmillo.testing.suite.claim import ClaimConformance
 from colmillo.testing.suite.enqueue import EnqueueConformance
 from colmillo.testing.suite.harness import Harness
 from colmillo.testing.suite.leases import LeaseConformance
-from colmillo.testing.suite.operations import CancelConformance, RequeueConformance
+from colmillo.testing.suite.operations import (
+    CancelConformance,
+    RequeueConformance,
+    ResultConformance,
+)
 from colmillo.testing.suite.schedule import ScheduleConformance
 from colmillo.testing.suite.settling import SettleConformance
 
@@ -41,6 +45,7 @@ class StoreConformance(
     ScheduleConformance,
     CancelConformance,
     RequeueConformance,
+    ResultConformance,
 ):
     """All of it."""
 

@@ -180,6 +180,17 @@ class TroubledStore:
         await self._leave("requeue")
         return answer
 
+    async def result(self, task: TaskId) -> str | None:
+        """See `Store.result`."""
+        await self._enter("result")
+        answer = await self.inner.result(task)
+        await self._leave("result")
+        return answer
+
+    def listen_results(self, wake: Callable[[str], None]) -> AbstractAsyncContextManager[None]:
+        """See `Store.listen_results`. Not troubled either."""
+        return self.inner.listen_results(wake)
+
     def listen(self, wake: Callable[[str], None]) -> AbstractAsyncContextManager[None]:
         """See `Store.listen`. Not troubled: the store sees to its connection itself."""
         return self.inner.listen(wake)

@@ -1,12 +1,24 @@
-"""What people do with single tasks: cancelling, and taking back from the archive."""
+"""What people do with single tasks: cancel, take back from the archive, wait for results."""
 
 # ruff: noqa: D102 - a test's name says what is promised
 
 import asyncio
+from datetime import timedelta
 
 from colmillo.operations import Cancellation, CancelRequest, Requeued, Revival
-from colmillo.store import Again, Ending, SetAside, State, TaskId
+from colmillo.store import (
+    Again,
+    Ending,
+    Finish,
+    FinishWith,
+    SetAside,
+    Settlement,
+    State,
+    TaskId,
+    Verdict,
+)
 from colmillo.testing.suite.harness import (
+    LEASE,
     Harness,
     finish,
     new,
@@ -181,3 +193,83 @@ class RequeueConformance:
         back = [answer.id for answer in answers if answer.revival is Revival.REQUEUED]
         assert sorted(back) == ids
         assert await harness.store.counts() == {("main", State.WAITING): 20}
+
+
+class ResultConformance:
+    """What `FinishWith`, `Store.result` and `Store.listen_results` promise."""
+
+    async def test_a_result_is_kept_for_its_time(self, harness: Harness) -> None:
+        (task,) = await put(harness.store, new(unique="a"))
+        claimed = await take_one(harness.store, await worker(harness.store))
+        assert await harness.store.result(task) is None
+        verdict = FinishWith(result='{"a":"\\u0000"}', keep=timedelta(minutes=5))
+        assert await settle(harness.store, claimed, verdict)
+        assert await harness.store.get(task) is None
+        assert await harness.store.counts() == {}
+        assert await harness.sibling.result(task) == '{"a":"\\u0000"}'
+        assert (await put(harness.store, new(unique="a")))[0] > task
+        await harness.advance(timedelta(minutes=4))
+        assert await harness.store.result(task) is not None
+        await harness.advance(timedelta(minutes=1))
+        assert await harness.store.result(task) is None
+
+    async def test_a_stale_result_is_not_kept(self, harness: Harness) -> None:
+        (task,) = await put(harness.store, new())
+        by = await worker(harness.store)
+        stale = await take_one(harness.store, by)
+        assert await settle(harness.store, stale, Again(keep_attempt=False))
+        current = await take_one(harness.store, by)
+        assert not await settle(harness.store, stale, FinishWith(result="1", keep=LEASE))
+        assert await harness.store.result(task) is None
+        assert (await record(harness.store, task)).state is State.RUNNING
+        assert await settle(harness.store, current, FinishWith(result="2", keep=LEASE))
+        assert await harness.store.result(task) == "2"
+        assert not await settle(harness.store, current, FinishWith(result="3", keep=LEASE))
+        assert await harness.store.result(task) == "2"
+
+    async def test_results_settle_together_with_everything_else(self, harness: Harness) -> None:
+        await put(harness.store, *(new() for _ in range(40)))
+        claimed = await take(harness.store, await worker(harness.store))
+        verdicts: tuple[Verdict, ...] = (
+            FinishWith(result="1", keep=LEASE),
+            Finish(),
+            Again(delay=LEASE, error="no"),
+            SetAside(ending=Ending.FAILED, error="no"),
+        )
+        settlements = [
+            Settlement(
+                id=task.id, lease=task.lease - (n % 10 == 0), verdict=verdicts[n % len(verdicts)]
+            )
+            for n, task in enumerate(claimed)
+        ]
+        lost = await harness.store.settle(settlements)
+        assert lost == {task.id for task in claimed[::10]}
+        results = [await harness.store.result(task.id) for task in claimed]
+        there = [n % 4 == 0 and n % 10 != 0 for n in range(40)]
+        assert [result is not None for result in results] == there
+
+    async def test_old_results_make_room(self, harness: Harness) -> None:
+        by = await worker(harness.store, lease=timedelta(days=9))
+        ids = await put(harness.store, *(new() for _ in range(30)))
+        for n, claimed in enumerate(await take(harness.store, by)):
+            keep = timedelta(seconds=1) if n < 29 else timedelta(days=1)
+            assert await settle(harness.store, claimed, FinishWith(result="1", keep=keep))
+            if n == 28:
+                await harness.advance(timedelta(minutes=1))
+        assert [await harness.store.result(task) for task in ids] == [None] * 29 + ["1"]
+
+    async def test_results_are_announced_to_those_who_listen(self, harness: Harness) -> None:
+        heard: list[str] = []
+        announced = asyncio.Event()
+
+        def wake(what: str) -> None:
+            heard.append(what)
+            announced.set()
+
+        await put(harness.store, new(), new())
+        first, second = await take(harness.store, await worker(harness.store))
+        async with harness.sibling.listen_results(wake):
+            assert await settle(harness.store, first, Finish())
+            assert await settle(harness.store, second, FinishWith(result="1", keep=LEASE))
+            await announced.wait()
+        assert heard == [str(second.id)]
