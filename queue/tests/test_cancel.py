@@ -195,6 +195,28 @@ async def test_a_cancel_becomes_part_of_the_callers_transaction(pool: "Pool") ->
     assert record.state is State.WAITING
 
 
+async def test_a_waiting_task_that_somebody_holds_is_cancelled_later(pool: "Pool") -> None:
+    """The cancel does not wait for the transaction, nor does it get lost."""
+
+    @task(queue="held")
+    async def job() -> None: ...
+
+    store = PostgresStore(pool)
+    queue = Queue(store)
+    held = (await queue.enqueue(job.new())).id
+    async with pool.acquire() as connection, connection.transaction():
+        await connection.execute("SELECT FROM colmillo.tasks WHERE id = $1 FOR UPDATE", held)
+        assert await queue.cancel(held, "enough") is Cancellation.REQUESTED
+    # A worker of another queue sees to it: whoever asks for its own requests does.
+    async with working(Worker(store, tasks=[], queues={"other": 1}, lease=timedelta(seconds=1))):
+        while (record := await store.get(held)) and record.state is State.WAITING:
+            await SystemClock().sleep(0.01)
+        while await pool.fetchval("SELECT count(*) FROM colmillo.cancellations"):
+            await SystemClock().sleep(0.01)
+    assert record is not None
+    assert (record.state, record.errors) == (State.CANCELLED, ("enough",))
+
+
 async def test_cancels_race_with_completions_and_every_task_ends_once(pool: "Pool") -> None:
     """300 tasks, each cancelled at some moment of its life: none is lost, none does both."""
     completed: list[int] = []

@@ -31,6 +31,12 @@ CALLS = {
         f"{ARRAYS_OF_IDS}, ARRAY[1, 1, 1], ARRAY[NULL, 'failed', NULL],"
         " ARRAY[NULL, NULL, 1], ARRAY[0, 0, 0], ARRAY[NULL, 'x', 'y'], 10"
     ),
+    "finish_with": f"{ARRAYS_OF_IDS}, ARRAY[1, 1, 1], ARRAY['1', '2', '3'], ARRAY[1, 1, 1], NULL",
+    "cancel_waiting": f"{ARRAYS_OF_IDS}, ARRAY['a', 'b', 'c'], 10",
+    "cancel_running": "1, 'why', NULL, 'x'",
+    "cancellations": "1000",
+    "forget_cancellations": ARRAYS_OF_IDS,
+    "requeue": f"{ARRAYS_OF_IDS}, NULL",
     "orphans": "0, 500",
     "rescue": f"{ARRAYS_OF_IDS}, 5, 10",
     "get": "1",

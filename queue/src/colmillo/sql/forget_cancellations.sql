@@ -3,4 +3,4 @@
 DELETE FROM {schema}.cancellations AS request
 WHERE
     request.id = ANY ($1::bigint[])
-    AND NOT EXISTS (SELECT FROM {schema}.tasks AS task WHERE task.id = request.id)
+    AND (SELECT task.id FROM {schema}.tasks AS task WHERE task.id = request.id) IS NULL

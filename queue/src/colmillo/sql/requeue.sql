@@ -36,12 +36,12 @@ forgotten AS (
 SELECT
     dead.id,
     inserted.id IS NOT NULL AS requeued,
-    holder.id AS holder,
+    CASE WHEN inserted.id IS NULL THEN (
+        SELECT holder.id FROM {schema}.tasks AS holder WHERE holder.unique_hash = dead.unique_hash
+    ) END AS holder,
     (
         SELECT count(pg_notify($2::text, fresh.queue))
         FROM (SELECT DISTINCT queue FROM inserted WHERE $2::text IS NOT NULL) AS fresh
     ) AS notified
 FROM dead
 LEFT JOIN inserted ON inserted.id = dead.id
-LEFT JOIN {schema}.tasks AS holder
-    ON holder.unique_hash = dead.unique_hash AND inserted.id IS NULL
