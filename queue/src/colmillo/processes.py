@@ -124,7 +124,8 @@ class Child:
     async def kill(self) -> None:
         """Kills the process and all it started, and waits until it is gone, come what may."""
         if self.lives():
-            with suppress(ProcessLookupError):
+            # macOS says the latter of a group whose last process is dead but not buried.
+            with suppress(ProcessLookupError, PermissionError):
                 if hasattr(os, "killpg"):
                     os.killpg(self._process.pid, signal.SIGKILL)
                 else:
