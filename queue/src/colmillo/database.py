@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
+from colmillo.linger import Lingering
+
 if TYPE_CHECKING:
     Pool = asyncpg.Pool[asyncpg.Record]
     Connection = asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]
@@ -19,6 +21,7 @@ class Database:
     def __init__(self, pool: "Pool", timeout: float) -> None:
         self.pool = pool
         self.timeout = timeout
+        self._lingering = Lingering(pool, timeout)
 
     @asynccontextmanager
     async def connection(self, given: object | None = None) -> "AsyncIterator[Connection]":
@@ -29,7 +32,7 @@ class Database:
         if given is not None:
             yield _checked(given)
             return
-        async with self.pool.acquire(timeout=self.timeout) as connection:
+        async with self._lingering.acquire() as connection:
             yield connection
 
     @asynccontextmanager

@@ -96,7 +96,20 @@ class PostgresStore:
         rows = await self._database.fetch(
             self._sql["claim"], worker, list(wanted), list(wanted.values())
         )
-        return [ClaimedTask(**row) for row in rows]
+        return [
+            ClaimedTask(
+                id=TaskId(id),
+                lease=lease,
+                name=name,
+                queue=queue,
+                payload=payload,
+                attempt=attempt,
+                max_attempts=max_attempts,
+                enqueued_at=enqueued_at,
+                run_at=run_at,
+            )
+            for id, lease, name, queue, payload, attempt, max_attempts, enqueued_at, run_at in rows
+        ]
 
     async def settle(
         self, settlements: Sequence[Settlement], *, connection: object | None = None
@@ -115,10 +128,7 @@ class PostgresStore:
             rows = await self._database.fetch(
                 self._sql["settle"], ids, leases, *verdicts, ERRORS_KEPT, connection=connection
             )
-        if len(rows) == len(settlements):
-            return frozenset()
-        settled = {(row["id"], row["lease"]) for row in rows}
-        return frozenset(s.id for s in settlements if (s.id, s.lease) not in settled)
+        return frozenset(TaskId(row["id"]) for row in rows)
 
     async def release_strays(self, worker: WorkerId, running: Sequence[TaskId]) -> int:
         """Gives back what the worker does not know it has; see `Store.release_strays`."""
