@@ -82,7 +82,7 @@ async def test_overlapping_claims_share_without_waiting(
 ) -> None:
     ids = [answer.id for answer in await store.enqueue([PLAIN] * 10)]
     first, second = await worker(store), await worker(store)
-    rows = await held.fetch(queries("colmillo")["claim"], first, ["main"], [4])
+    rows = await held.fetch(queries("colmillo")["claim"], first, ["main"], [4], *[[]] * 4)
     assert [row["id"] for row in rows] == ids[:4]
     claimed = await store.claim(second, {"main": 4})
     assert [task.id for task in claimed] == ids[4:8]
@@ -95,7 +95,7 @@ async def test_claim_that_is_undone_gives_everything_back(
 ) -> None:
     ids = [answer.id for answer in await store.enqueue([PLAIN] * 3)]
     by = await worker(store)
-    assert len(await held.fetch(queries("colmillo")["claim"], by, ["main"], [2])) == 2
+    assert len(await held.fetch(queries("colmillo")["claim"], by, ["main"], [2], *[[]] * 4)) == 2
     await held.execute("ROLLBACK")
     assert [task.id for task in await store.claim(by, {"main": 9})] == ids
 

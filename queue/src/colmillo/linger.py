@@ -11,7 +11,12 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from colmillo.database import Connection, Pool
+    from asyncpg import Record
+    from asyncpg.pool import PoolConnectionProxy
+
+    from colmillo.database import Pool
+
+    Pooled = PoolConnectionProxy[Record]
 
 SECONDS = 0.01
 """A connection that nobody asked for so long goes back to the pool."""
@@ -26,12 +31,12 @@ class Lingering:
     def __init__(self, pool: "Pool", timeout: float) -> None:
         self._pool = pool
         self._timeout = timeout
-        self._kept: list[tuple[float, Connection]] = []
+        self._kept: list[tuple[float, Pooled]] = []
         self._timer: asyncio.TimerHandle | None = None
         self._returns: set[asyncio.Task[None]] = set()
 
     @asynccontextmanager
-    async def acquire(self) -> "AsyncIterator[Connection]":
+    async def acquire(self) -> "AsyncIterator[Pooled]":
         """A connection for the block. One that met an exception goes back to the pool at once."""
         connection = await self._take()
         try:
@@ -44,7 +49,7 @@ class Lingering:
         else:
             self._keep(connection)
 
-    async def _take(self) -> "Connection":
+    async def _take(self) -> "Pooled":
         while self._kept:
             _, connection = self._kept.pop()
             if not connection.is_closed():

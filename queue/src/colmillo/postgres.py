@@ -1,5 +1,7 @@
 """The store in Postgres: the tables of `colmillo.schema`, through asyncpg."""
 
+import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
@@ -17,6 +19,7 @@ from colmillo.checks import (
 )
 from colmillo.database import Database
 from colmillo.errors import ColmilloError
+from colmillo.floors import Floors
 from colmillo.listener import Listener
 from colmillo.rescue import rescue
 from colmillo.schema import DEFAULT_SCHEMA, channel, check, queries, quoted
@@ -69,6 +72,8 @@ class PostgresStore:
         self._schema = schema
         self._sql = queries(schema)
         self._sequence = f"{quoted(schema)}.tasks_id_seq"
+        self._floors = Floors()
+        self._rescued = False
         self._channel = channel(schema)
         self._notify = self._channel if notify else None
 
@@ -79,6 +84,8 @@ class PostgresStore:
         check_tasks(tasks)
         if not tasks:
             return []
+        if any(task.run_at is not None for task in tasks):
+            self._floors.forget()
         if all(task.unique_hash is None for task in tasks):
             return await self._enqueue_plain(tasks, connection)
         if len(tasks) == 1:
@@ -93,23 +100,32 @@ class PostgresStore:
         wanted = {queue: limit for queue, limit in room.items() if limit > 0}
         if not wanted:
             return []
+        whole = self._floors.whole_is_due()
+        claimed, short = await self._claim(worker, wanted, whole=whole)
+        if short and not whole and self._floors.whole_is_cheap():
+            more, _ = await self._claim(worker, short, whole=True)
+            claimed += more
+        return claimed
+
+    async def _claim(
+        self, worker: WorkerId, wanted: Mapping[str, int], *, whole: bool
+    ) -> tuple[list[ClaimedTask], dict[str, int]]:
+        """The tasks, and the room that was left. ``whole``: below the floors too."""
+        started = time.monotonic()
         rows = await self._database.fetch(
-            self._sql["claim"], worker, list(wanted), list(wanted.values())
+            self._sql["claim"],
+            worker,
+            list(wanted),
+            list(wanted.values()),
+            *self._floors.columns(whole=whole),
         )
-        return [
-            ClaimedTask(
-                id=TaskId(id),
-                lease=lease,
-                name=name,
-                queue=queue,
-                payload=payload,
-                attempt=attempt,
-                max_attempts=max_attempts,
-                enqueued_at=enqueued_at,
-                run_at=run_at,
-            )
-            for id, lease, name, queue, payload, attempt, max_attempts, enqueued_at, run_at in rows
-        ]
+        got = Counter(row["queue"] for row in rows)
+        short = {queue: room - got[queue] for queue, room in wanted.items() if got[queue] < room}
+        for row in {(row["queue"], row["priority"]): row for row in rows}.values():
+            self._floors.raise_to(row["queue"], row["priority"], row["run_at"], row["id"])
+        if whole:
+            self._floors.whole_done(time.monotonic() - started, exhausted=short)
+        return [_claimed(*row) for row in rows], short
 
     async def settle(
         self, settlements: Sequence[Settlement], *, connection: object | None = None
@@ -120,19 +136,25 @@ class PostgresStore:
         ids = [s.id for s in settlements]
         leases = [s.lease for s in settlements]
         if all(isinstance(s.verdict, Finish) for s in settlements):
-            rows = await self._database.fetch(
+            (row,) = await self._database.fetch(
                 self._sql["finish"], ids, leases, connection=connection
             )
         else:
             verdicts = zip(*(_columns(s.verdict) for s in settlements), strict=True)
-            rows = await self._database.fetch(
+            (row,) = await self._database.fetch(
                 self._sql["settle"], ids, leases, *verdicts, ERRORS_KEPT, connection=connection
             )
-        return frozenset(TaskId(row["id"]) for row in rows)
+        settled = row["ids"] or []
+        if len(settled) == len(settlements):
+            return frozenset()
+        current = set(zip(settled, row["leases"] or [], strict=True))
+        return frozenset(s.id for s in settlements if (s.id, s.lease) not in current)
 
     async def release_strays(self, worker: WorkerId, running: Sequence[TaskId]) -> int:
         """Gives back what the worker does not know it has; see `Store.release_strays`."""
-        return len(await self._database.fetch(self._sql["release_strays"], worker, list(running)))
+        strays = await self._database.fetch(self._sql["release_strays"], worker, list(running))
+        self._floors.forget()
+        return len(strays)
 
     async def register(self, worker: WorkerId, *, name: str, lease: timedelta) -> None:
         """Starts the worker's lease; see `Store.register`.
@@ -162,9 +184,15 @@ class PostgresStore:
     async def rescue(self, *, max_crashes: int) -> Rescued:
         """Frees the tasks of dead workers; see `Store.rescue`.
 
-        Tasks that a transaction holds at the moment are left for the next rescue.
+        Tasks that a transaction holds at the moment are left for the next rescue. The first one
+        of a store looks for tasks of unknown workers too (a restored backup may have some).
         """
-        return await rescue(self._database, self._sql, max_crashes)
+        thorough = not self._rescued
+        rescued = await rescue(self._database, self._sql, max_crashes, thorough=thorough)
+        self._rescued = True
+        if rescued.released:
+            self._floors.forget()
+        return rescued
 
     async def tick(
         self,
@@ -198,7 +226,9 @@ class PostgresStore:
 
     async def next_due(self, queues: Sequence[str]) -> timedelta | None:
         """How long until something is due; see `Store.next_due`."""
-        (row,) = await self._database.fetch(self._sql["next_due"], list(queues))
+        (row,) = await self._database.fetch(
+            self._sql["next_due"], list(queues), *self._floors.columns()
+        )
         due = cast("timedelta | None", row[0])
         return None if due is None else max(due, timedelta(0))
 
@@ -261,6 +291,32 @@ class PostgresStore:
             for other in others:
                 answers[other] = Enqueued(id=answers[first].id, inserted=False)
         return [answers[position] for position in range(len(tasks))]
+
+
+def _claimed(
+    id: int,  # noqa: A002
+    lease: int,
+    name: str,
+    queue: str,
+    payload: str,
+    attempt: int,
+    max_attempts: int | None,
+    enqueued_at: datetime,
+    run_at: datetime,
+    _priority: int,
+) -> ClaimedTask:
+    """A row of ``claim.sql``."""
+    return ClaimedTask(
+        id=TaskId(id),
+        lease=lease,
+        name=name,
+        queue=queue,
+        payload=payload,
+        attempt=attempt,
+        max_attempts=max_attempts,
+        enqueued_at=enqueued_at,
+        run_at=run_at,
+    )
 
 
 def _positions(tasks: Sequence[NewTask]) -> dict[int, list[int]]:
