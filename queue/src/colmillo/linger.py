@@ -57,7 +57,7 @@ class Lingering:
             await self._pool.release(connection)
         return await self._pool.acquire(timeout=self._timeout)
 
-    def _keep(self, connection: "Connection") -> None:
+    def _keep(self, connection: "Pooled") -> None:
         loop = asyncio.get_running_loop()
         self._kept.append((loop.time(), connection))
         if self._timer is None:
