@@ -210,6 +210,7 @@ class Worker:
 
     async def _lease_lost(self) -> None:
         """Stops what ran under the lease, before others may start it."""
+        self._claimer.give_back_ready()
         self._runs.cancel_all(Cause.LEASE_LOST)
         await wait_any(self._clock, UNWIND_SECONDS, self._runs.idle)
 
