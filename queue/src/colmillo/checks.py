@@ -30,9 +30,13 @@ _ATTEMPTS = range(1, 2**31)
 
 def check_tasks(tasks: Iterable[NewTask]) -> None:
     """Raises `InvalidTask` for the first task that cannot be stored, naming what is wrong."""
+    known: set[str] = set()
     for task in tasks:
-        check_name("task's name", task.name)
-        check_name("queue's name", task.queue)
+        if task.name not in known:
+            check_name("task's name", task.name)
+        if task.queue not in known:
+            check_name("queue's name", task.queue)
+        known |= {task.name, task.queue}
         _check_text("payload", task.payload)
         _check_numbers(task)
         _check_time(task)
@@ -73,6 +77,8 @@ def bounded_delay(delay: timedelta) -> timedelta:
 def _check_text(what: str, text: str) -> None:
     if "\0" in text:
         raise InvalidTask(f"the {what} contains a NUL character, which Postgres cannot store")
+    if text.isascii():
+        return
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:

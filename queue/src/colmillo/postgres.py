@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 import asyncpg
 
+from colmillo import copying
 from colmillo.checks import (
     ERRORS_KEPT,
     bounded_delay,
@@ -257,6 +258,17 @@ class PostgresStore:
     async def _enqueue_plain(
         self, tasks: Sequence[NewTask], connection: object | None
     ) -> list[Enqueued]:
+        if len(tasks) >= copying.LEAST:
+            async with self._database.connection(connection) as open_connection:
+                return await copying.copy(
+                    open_connection,
+                    self._sql,
+                    self._schema,
+                    tasks,
+                    channel=self._notify,
+                    sequence=self._sequence,
+                    seconds=self._database.timeout,
+                )
         rows = await self._database.fetch(
             self._sql["enqueue_plain"], *_arrays(tasks), self._notify, connection=connection
         )

@@ -28,7 +28,8 @@ class Lane:
         self.since = now
         self.ended = 0
         self.allowed = 0
-        self.filled_at = now
+        self.moved = False
+        self.moved_at = now
 
 
 class Ready:
@@ -50,8 +51,7 @@ class Ready:
     def put(self, claimed: ClaimedTask, lease: Lease) -> None:
         """Keeps a claimed task until there is a slot."""
         lane = self._lanes[claimed.queue]
-        if not lane.tasks:
-            lane.filled_at = self._clock.monotonic()
+        lane.moved = lane.moved or not lane.tasks
         lane.tasks.append((claimed, lease))
 
     def take(self, queue: str) -> tuple[ClaimedTask, Lease] | None:
@@ -59,7 +59,7 @@ class Ready:
         lane = self._lanes[queue]
         if not lane.tasks:
             return None
-        lane.filled_at = self._clock.monotonic()
+        lane.moved = True
         return lane.tasks.popleft()
 
     def room(self, queue: str) -> int:
@@ -75,8 +75,13 @@ class Ready:
 
     def stale(self) -> list[ClaimedTask]:
         """Takes the tasks of queues whose slots have been taken for too long."""
-        limit = self._clock.monotonic() - PATIENCE_SECONDS
-        late = [lane for lane in self._lanes.values() if lane.tasks and lane.filled_at <= limit]
+        now = self._clock.monotonic()
+        late: list[Lane] = []
+        for lane in self._lanes.values():
+            if lane.moved:
+                lane.moved, lane.moved_at = False, now
+            elif lane.tasks and now - lane.moved_at >= PATIENCE_SECONDS:
+                late.append(lane)
         return self._emptied(late)
 
     def clear(self) -> list[ClaimedTask]:

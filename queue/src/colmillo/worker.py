@@ -192,12 +192,12 @@ class Worker:
                 await within(self._clock, lease.left(), self._store.retire(lease.worker))
             except Exception as error:
                 logger.warning("cannot end the lease early", extra={"error": repr(error)})
-        summary = {**self._verdicts, "leases_lost": self._settler.lost}
+        verdicts = {kind.lower(): number for kind, number in self._verdicts.items()}
+        summary = {**verdicts, "leases_lost": self._settler.lost}
         logger.info("worker stopped", extra={"summary": summary})
 
     def _ended(self, claimed: ClaimedTask, verdict: Verdict, completed: bool) -> None:
-        kind = "given_back" if verdict is GIVEN_BACK else type(verdict).__name__.lower()
-        self._verdicts[kind] += 1
+        self._verdicts["given_back" if verdict is GIVEN_BACK else type(verdict).__name__] += 1
         settlement = Settlement(id=claimed.id, lease=claimed.lease, verdict=verdict)
         self._settler.put(settlement, completed=completed)
         self._claimer.slot_freed(claimed.queue)
