@@ -8,13 +8,16 @@ no floors, and every claim sees everything.
 """
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import NamedTuple
 
 SECONDS = 0.5
 SHARE = 50
 """Claims without floors may take one part in so many of a worker's time."""
+
+SLOW = 0.05
+"""A claim without floors that takes longer walks over much: it is made when it is due, only."""
 
 MOST = 200
 """More floors than this are forgotten: each costs every claim a little."""
@@ -30,13 +33,11 @@ class Floor(NamedTuple):
 class Floors:
     """The floors of one store. Kept in memory only, so that nothing is written for them."""
 
-    def __init__(self) -> None:
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
         self._floors: dict[tuple[str, int], Floor] = {}
         self._whole_at = float("-inf")
         self._pause = 0.0
-
-    def __len__(self) -> int:
-        return len(self._floors)
 
     def columns(self, *, whole: bool = False) -> tuple[list[object], ...]:
         """The floors as parameters of ``claim.sql``; none for a ``whole`` claim."""
@@ -50,17 +51,17 @@ class Floors:
 
     def whole_is_due(self) -> bool:
         """Whether the next claim has to look below the floors."""
-        return not self._floors or time.monotonic() - self._whole_at >= self._pause
+        return not self._floors or self._monotonic() - self._whole_at >= self._pause
 
     def whole_is_cheap(self) -> bool:
         """Whether looking below the floors costs so little that it may be done at any time."""
-        return self._pause <= SECONDS or self.whole_is_due()
+        return self._pause <= SHARE * SLOW or self.whole_is_due()
 
     def whole_done(self, seconds: float, *, exhausted: Iterable[str]) -> None:
         """A claim without floors took so long, and left nothing due in the queues ``exhausted``."""
-        self._whole_at = time.monotonic()
+        self._whole_at = self._monotonic()
         self._pause = max(SECONDS, SHARE * seconds)
-        if self._pause <= SECONDS:
+        if seconds <= SLOW:
             gone = set(exhausted)
             self._floors = {lane: at for lane, at in self._floors.items() if lane[0] not in gone}
 
