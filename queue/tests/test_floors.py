@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from colmillo.floors import MOST, SECONDS, SHARE, Floors
 
 NOON = datetime(2030, 1, 1, 12, tzinfo=UTC)
-NOTHING = ([], [], [], [])
+NOTHING: tuple[list[object], ...] = ([], [], [], [])
 ONE = (["a"], [0], [NOON], [7])
 
 
