@@ -23,6 +23,12 @@ ARRAYS_OF_IDS = "ARRAY[1, 2, 20003]::bigint[]"
 
 HASHES = "ARRAY[sha256('1'), sha256('2')]"
 
+ENQUEUE = (
+    "ARRAY['q', 'q'], ARRAY['n', 'n'], ARRAY['{}', '{}'], ARRAY[0, 0]::smallint[],"
+    f" ARRAY[1, 1], ARRAY[NULL, NULL]::timestamptz[], ARRAY[0, 0], {HASHES},"
+    " ARRAY[NULL, 3600000000], ARRAY['live', 'finished']"
+)
+
 CALLS = {
     "claim": f"'{WORKER}', ARRAY['idle', 'small'], ARRAY[10, 10]",
     "next_due": "ARRAY['idle', 'small']",
@@ -34,11 +40,8 @@ CALLS = {
     "orphans": "0, 500",
     "rescue": f"{ARRAYS_OF_IDS}, 5, 10",
     "get": "1",
-    "enqueue_unique": (
-        "ARRAY['q', 'q'], ARRAY['n', 'n'], ARRAY['{}', '{}'], ARRAY[0, 0]::smallint[],"
-        f" ARRAY[1, 1], ARRAY[NULL, NULL]::timestamptz[], ARRAY[0, 0], {HASHES}, NULL,"
-        " 'colmillo.tasks_id_seq'"
-    ),
+    "enqueue_unique": f"{ENQUEUE}, NULL, 'colmillo.tasks_id_seq'",
+    "enqueue_changing": f"{ENQUEUE}, ARRAY['replace', 'earlier'], NULL, 'colmillo.tasks_id_seq'",
 }
 
 

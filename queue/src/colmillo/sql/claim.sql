@@ -2,6 +2,7 @@
 -- The recursion hops from priority to priority of each queue, so that tasks which are not due
 -- yet are never walked over; within one (queue, priority) the index gives them by due time.
 -- Array equality over few ids keeps the update on the primary key whatever the statistics say.
+-- A unique hash that only waiting tasks hold (it is longer than others) is released for good.
 -- $1 worker, $2 queues, $3 room per queue.
 WITH RECURSIVE lane AS (
     SELECT
@@ -64,7 +65,11 @@ picked AS MATERIALIZED (
 ),
 claimed AS (
     UPDATE {schema}.tasks AS task
-    SET worker = $1::uuid, lease = task.lease + 1, attempt = task.attempt + 1
+    SET
+        worker = $1::uuid,
+        lease = task.lease + 1,
+        attempt = task.attempt + 1,
+        unique_hash = CASE WHEN octet_length(task.unique_hash) = 32 THEN task.unique_hash END
     WHERE task.id = ANY (ARRAY(SELECT picked.id FROM picked)) AND task.worker IS NULL
     RETURNING
         task.id, task.lease, task.name, task.queue, task.payload, task.attempt,
