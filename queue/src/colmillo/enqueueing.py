@@ -50,9 +50,9 @@ class UniqueEnqueue:
                 # Each statement takes its hashes in order; a ring needs a second round of
                 # questions, or locks that the caller's transaction had before.
                 with suppress(asyncpg.DeadlockDetectedError):
-                    async with open_connection.transaction():
+                    async with self._database.undoable(open_connection):
                         return await self._ask_all(layers, open_connection)
-            async with open_connection.transaction():
+            async with self._database.undoable(open_connection):
                 return await self._ask_all(layers, open_connection)
 
     async def _ask_all(
