@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -40,6 +40,7 @@ from colmillo.store import (
     WorkerId,
 )
 from colmillo.testing import FakeClock, database_clock
+from colmillo.unique import Duplicate
 
 T = TypeVar("T")
 
@@ -53,6 +54,8 @@ QUEUES = ("a", "b")
 
 hours = st.integers(0, 3).map(lambda n: n * HOUR)
 picks = st.integers(0, 30)
+
+duplicates: st.SearchStrategy[Duplicate] = st.sampled_from(["skip", "raise", "replace", "earlier"])
 
 plain_tasks = st.builds(
     NewTask,
@@ -74,7 +77,7 @@ unique_tasks = st.builds(
     plain_tasks,
     st.sampled_from("xy"),
     st.sampled_from([("live", None), ("waiting", None), ("live", PERIOD), ("finished", PERIOD)]),
-    st.sampled_from(["skip", "raise", "replace", "earlier"]),
+    duplicates,
 )
 tasks = plain_tasks | unique_tasks
 
@@ -90,6 +93,7 @@ class Row:
     """What the model knows of one task that is live."""
 
     id: TaskId
+    task: NewTask
     queue: str
     payload: str
     priority: int
@@ -143,7 +147,7 @@ class Model:
         if holder is None:
             assert answered not in self.queues, "an id was used twice"
             self.live[answered] = Row(
-                answered, task.queue, task.payload, task.priority, run_at, key
+                answered, task, task.queue, task.payload, task.priority, run_at, key
             )
             self.queues[answered] = task.queue
             if task.unique_states == "finished":
@@ -269,6 +273,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.workers: list[WorkerId] = []
         self.claims: list[ClaimedTask] = []
         self.store = self.run(self.environment.store())
+        self.register(4)
 
     def run(self, call: Coroutine[Any, Any, T]) -> T:
         return self.environment.run(call)
@@ -297,6 +302,19 @@ class StoreMachine(RuleBasedStateMachine):
         for answer in answers:
             if answer.id in self.model.live:
                 self.check_row(self.model.live[answer.id], adopt=True)
+
+    @precondition(lambda self: self.unique_rows())
+    @rule(pick=picks, duplicate=duplicates, payload=st.integers(10, 19).map(str), delay=hours)
+    def enqueue_again(
+        self, pick: int, duplicate: Duplicate, payload: str, delay: timedelta
+    ) -> None:
+        """The like of a task that is there, waiting or running."""
+        rows = self.unique_rows()
+        like = rows[pick % len(rows)].task
+        self.enqueue([replace(like, duplicate=duplicate, payload=payload, delay=delay)])
+
+    def unique_rows(self) -> list[Row]:
+        return [row for row in self.model.live.values() if row.task.unique_hash is not None]
 
     @rule(lease=st.integers(1, 4))
     def register(self, lease: int) -> None:
@@ -340,7 +358,7 @@ class StoreMachine(RuleBasedStateMachine):
                 row.key = None
             assert (task.queue, task.payload, task.attempt) == (row.queue, row.payload, row.attempt)
             self.check_row(row)
-        self.claims = [*self.claims, *claimed][-12:]
+        self.claims = [*self.claims, *claimed][-20:]
 
     @precondition(lambda self: self.claims)
     @rule(said=st.dictionaries(picks, verdicts, min_size=1, max_size=4))
@@ -356,6 +374,25 @@ class StoreMachine(RuleBasedStateMachine):
         assert lost == stale
         for task in {claimed.id for claimed, _ in chosen} & self.model.live.keys():
             self.check_row(self.model.live[task], adopt=task not in stale)
+
+    @precondition(lambda self: self.stale_claims())
+    @rule(pick=picks, verdict=verdicts)
+    def settle_stale(self, pick: int, verdict: Verdict) -> None:
+        """A word about a claim that somebody else has taken over, or that was given back."""
+        stale = self.stale_claims()
+        claimed = stale[pick % len(stale)]
+        said = Settlement(id=claimed.id, lease=claimed.lease, verdict=verdict)
+        assert self.run(self.store.settle([said])) == {claimed.id}
+        self.check_row(self.model.live[claimed.id])
+
+    def stale_claims(self) -> list[ClaimedTask]:
+        live = self.model.live
+        return [
+            claimed
+            for claimed in self.claims
+            if claimed.id in live
+            and (live[claimed.id].lease != claimed.lease or live[claimed.id].worker is None)
+        ]
 
     @precondition(lambda self: self.workers)
     @rule(pick=picks, keep=st.sets(picks, max_size=4))
@@ -472,6 +509,7 @@ def run_machine(environment: Environment, *, examples: int, steps: int) -> None:
                 stateful_step_count=steps,
                 deadline=None,
                 database=None,
+                phases=(Phase.generate, Phase.shrink),
                 suppress_health_check=list(HealthCheck),
             ),
         )
@@ -481,7 +519,7 @@ def run_machine(environment: Environment, *, examples: int, steps: int) -> None:
 
 
 def test_memory_agrees_with_the_model() -> None:
-    run_machine(Environment(), examples=150, steps=40)
+    run_machine(Environment(), examples=100, steps=40)
 
 
 def test_postgres_agrees_with_the_model(dsn: str) -> None:
