@@ -31,13 +31,13 @@ class MemoryHarness:
 class PostgresHarness:
     """Two stores with pools of their own on a database whose clock can be moved."""
 
-    def __init__(self, dsn: str, pool: "Pool", other: "Pool") -> None:
-        self._dsn = dsn
+    def __init__(self, pool: "Pool", other: "Pool") -> None:
+        self._pool = pool
         self.store = PostgresStore(pool)
         self.sibling = PostgresStore(other)
 
     async def advance(self, by: timedelta) -> None:
-        await database_clock.advance(self._dsn, by)
+        await database_clock.advance(self._pool, by)
 
 
 class TestMemory(StoreConformance):
@@ -55,4 +55,4 @@ class TestPostgres(StoreConformance):
             asyncpg.create_pool(dsn, min_size=1, server_settings=settings) as pool,
             asyncpg.create_pool(dsn, min_size=1, server_settings=settings) as other,
         ):
-            yield PostgresHarness(dsn, pool, other)
+            yield PostgresHarness(pool, other)

@@ -317,7 +317,7 @@ async def test_old_periods_are_forgotten_on_the_way(dsn: str) -> None:
             keys = [replace(hourly, unique_hash=bytes([n]) * 32) for n in range(10)]
             assert all(answer.inserted for answer in await store.enqueue(keys))
             assert not any(answer.inserted for answer in await store.enqueue(keys))
-            await database_clock.advance(dsn, HOUR)
+            await database_clock.advance(pool, HOUR)
         kept = await pool.fetchval("SELECT count(*) FROM colmillo.uniques")
         assert 10 <= kept <= 30
 

@@ -4,14 +4,18 @@ Connections opened with `SETTINGS` find the clock's functions before PostgreSQL'
 
     await install(dsn)
     pool = asyncpg.create_pool(dsn, server_settings=SETTINGS)
-    await advance(dsn, timedelta(hours=1))          # for all of them at once
+    await advance(pool, timedelta(hours=1))         # for every such pool of the database
 
 Only the database is moved on: what a worker measures by its own clock is `FakeClock`'s.
 """
 
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import asyncpg
+
+if TYPE_CHECKING:
+    from colmillo.database import Connection, Pool
 
 SETTINGS = {"search_path": "colmillo_clock, pg_catalog"}
 
@@ -37,10 +41,6 @@ async def install(dsn: str) -> None:
         await connection.close()
 
 
-async def advance(dsn: str, by: timedelta) -> None:
+async def advance(pool: "Pool | Connection", by: timedelta) -> None:
     """Moves the clock on for every connection that was opened with `SETTINGS`."""
-    connection = await asyncpg.connect(dsn)
-    try:
-        await connection.execute("UPDATE colmillo_clock.ahead SET by = ahead.by + $1", by)
-    finally:
-        await connection.close()
+    await pool.execute("UPDATE colmillo_clock.ahead SET by = ahead.by + $1", by)

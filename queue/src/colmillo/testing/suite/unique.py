@@ -209,10 +209,10 @@ class UniqueConformance:
 
     async def test_debounce_runs_once_after_the_last(self, harness: Harness) -> None:
         by = await worker(harness.store, lease=HOUR)
+        task = one(states="waiting", duplicate="replace", delay=3 * SECOND)
         ran = []
         for n in range(5):
-            task = one(f'{{"n":{n}}}', states="waiting", duplicate="replace", delay=3 * SECOND)
-            await put(harness.store, task)
+            await put(harness.store, replace(task, payload=f'{{"n":{n}}}'))
             await harness.advance(2 * SECOND)
             ran += [claimed.payload for claimed in await take(harness.store, by)]
         await harness.advance(2 * SECOND)
