@@ -104,8 +104,7 @@ class Environment:
     async def advance(self, by: timedelta) -> None:
         await self.clock.advance(by)
 
-    async def close(self) -> None:
-        """Nothing to be done."""
+    async def close(self) -> None: ...
 
 
 class PostgresEnvironment(Environment):
