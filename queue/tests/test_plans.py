@@ -26,6 +26,11 @@ HASHES = "ARRAY[sha256('1'), sha256('2')]"
 NO_FLOORS = "'{}', '{}', '{}', '{}'"
 
 FLOORS = "ARRAY['small'], ARRAY[0], ARRAY[timestamptz '2000-01-01'], ARRAY[1]"
+ENQUEUE = (
+    "ARRAY['q', 'q'], ARRAY['n', 'n'], ARRAY['{}', '{}'], ARRAY[0, 0]::smallint[],"
+    f" ARRAY[1, 1], ARRAY[NULL, NULL]::timestamptz[], ARRAY[0, 0], {HASHES},"
+    " ARRAY[NULL, 3600000000], ARRAY['live', 'finished']"
+)
 
 CALLS = {
     "claim": f"'{WORKER}', ARRAY['idle', 'small'], ARRAY[10, 10], {FLOORS}",
@@ -38,11 +43,8 @@ CALLS = {
     "lock_orphans": ARRAYS_OF_IDS,
     "rescue": f"{ARRAYS_OF_IDS}, 5, 10",
     "get": "1",
-    "enqueue_unique": (
-        "ARRAY['q', 'q'], ARRAY['n', 'n'], ARRAY['{}', '{}'], ARRAY[0, 0]::smallint[],"
-        f" ARRAY[1, 1], ARRAY[NULL, NULL]::timestamptz[], ARRAY[0, 0], {HASHES}, NULL,"
-        " 'colmillo.tasks_id_seq'"
-    ),
+    "enqueue_unique": f"{ENQUEUE}, NULL, 'colmillo.tasks_id_seq'",
+    "enqueue_changing": f"{ENQUEUE}, ARRAY['replace', 'earlier'], NULL, 'colmillo.tasks_id_seq'",
 }
 
 

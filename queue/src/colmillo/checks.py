@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from colmillo.errors import InvalidTask
 from colmillo.store import NewTask
+from colmillo.unique import HASH_BYTES, check_unique
 
 ERRORS_KEPT = 10
 """So many of a task's latest errors are kept."""
@@ -40,8 +41,7 @@ def check_tasks(tasks: Iterable[NewTask]) -> None:
         _check_text("payload", task.payload)
         _check_numbers(task)
         _check_time(task)
-        if task.unique_hash is not None and len(task.unique_hash) != 32:
-            raise InvalidTask(f"a unique hash has 32 bytes, not {len(task.unique_hash)}")
+        _check_unique(task)
 
 
 def check_name(what: str, name: str) -> None:
@@ -90,6 +90,17 @@ def _check_numbers(task: NewTask) -> None:
         raise InvalidTask(f"a priority lies between -32768 and 32767: {task.priority}")
     if task.max_attempts is not None and task.max_attempts not in _ATTEMPTS:
         raise InvalidTask(f"max_attempts lies between 1 and 2147483647: {task.max_attempts}")
+
+
+def _check_unique(task: NewTask) -> None:
+    check_unique(task.unique_period, task.unique_states, task.duplicate)
+    if task.unique_hash is not None and len(task.unique_hash) != HASH_BYTES:
+        raise InvalidTask(f"a unique hash has {HASH_BYTES} bytes, not {len(task.unique_hash)}")
+    if task.unique_hash is None and task.duplicate != "skip":
+        raise InvalidTask(
+            f"{task.name}: duplicate={task.duplicate!r} is for unique tasks: "
+            "declare it unique, or give it a key with with_key"
+        )
 
 
 def _check_time(task: NewTask) -> None:

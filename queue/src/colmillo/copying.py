@@ -51,7 +51,7 @@ async def copy(
     if channel is not None:
         queues = list({task.queue for task in tasks})
         await connection.fetch(sql["notify"], channel, queues, timeout=seconds)
-    return [Enqueued(id=TaskId(task_id), inserted=True) for task_id in ids]
+    return [Enqueued(id=TaskId(task_id)) for task_id in ids]
 
 
 def due(task: NewTask, now: datetime) -> datetime:

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     Pool = asyncpg.Pool[asyncpg.Record]
     Connection = asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]
 
+_SAVE = "SAVEPOINT colmillo"
+_UNDO = "ROLLBACK TO SAVEPOINT colmillo"
+_KEEP = "RELEASE SAVEPOINT colmillo"
+
 
 class Database:
     """A pool and the time limit, in seconds, of everything done through it."""
@@ -44,6 +48,25 @@ class Database:
                 return
             async with connection.transaction():
                 yield connection
+
+    @asynccontextmanager
+    async def undoable(self, connection: "Connection") -> AsyncIterator[None]:
+        """All or nothing: a transaction for the block, within one that is open a savepoint.
+
+        A caller may have opened its transaction by BEGIN, which asyncpg's own nesting refuses.
+        """
+        if not connection.is_in_transaction():
+            async with connection.transaction():
+                yield
+            return
+        await connection.execute(_SAVE, timeout=self.timeout)
+        try:
+            yield
+        except BaseException:
+            if not connection.is_closed():
+                await connection.execute(f"{_UNDO}; {_KEEP}", timeout=self.timeout)
+            raise
+        await connection.execute(_KEEP, timeout=self.timeout)
 
     async def fetch(
         self, query: str, *args: object, connection: object | None = None

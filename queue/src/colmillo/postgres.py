@@ -19,7 +19,8 @@ from colmillo.checks import (
     storable_error,
 )
 from colmillo.database import Database
-from colmillo.errors import ColmilloError
+from colmillo.duplicates import unrefused
+from colmillo.enqueueing import UniqueEnqueue, columns
 from colmillo.floors import Floors
 from colmillo.listener import Listener
 from colmillo.rescue import rescue
@@ -41,9 +42,6 @@ from colmillo.store import (
 
 if TYPE_CHECKING:
     from colmillo.database import Connection, Pool
-
-_ROUNDS = 20
-"""So often an enqueue looks again for a holder that was gone before it could be named."""
 
 _TICKS_KEPT = timedelta(days=7)
 
@@ -72,11 +70,12 @@ class PostgresStore:
         self._database = Database(pool, command_timeout.total_seconds())
         self._schema = schema
         self._sql = queries(schema)
-        self._sequence = f"{quoted(schema)}.tasks_id_seq"
         self._floors = Floors()
         self._rescued = False
         self._channel = channel(schema)
         self._notify = self._channel if notify else None
+        self._sequence = f"{quoted(schema)}.tasks_id_seq"
+        self._unique = UniqueEnqueue(self._database, self._sql, self._sequence, self._notify)
 
     async def enqueue(
         self, tasks: Sequence[NewTask], *, connection: object | None = None
@@ -85,16 +84,12 @@ class PostgresStore:
         check_tasks(tasks)
         if not tasks:
             return []
-        if any(task.run_at is not None for task in tasks):
+        # Such tasks may come to wait below a floor; a duplicate may change its holder's time.
+        if any(task.run_at is not None or task.duplicate != "skip" for task in tasks):
             self._floors.forget()
         if all(task.unique_hash is None for task in tasks):
             return await self._enqueue_plain(tasks, connection)
-        if len(tasks) == 1:
-            async with self._database.connection(connection) as open_connection:
-                return await self._enqueue_unique(tasks, open_connection)
-        # Naming the holders may take a second statement: together they are one enqueue.
-        async with self._database.transaction(connection) as open_connection:
-            return await self._enqueue_unique(tasks, open_connection)
+        return await self._unique.enqueue(tasks, connection)
 
     async def claim(self, worker: WorkerId, room: Mapping[str, int]) -> list[ClaimedTask]:
         """Takes due tasks; see `Store.claim`."""
@@ -102,15 +97,15 @@ class PostgresStore:
         if not wanted:
             return []
         whole = self._floors.whole_is_due()
-        claimed, short = await self._claim(worker, wanted, whole=whole)
+        rows, short = await self._claim(worker, wanted, whole=whole)
         if short and not whole and self._floors.whole_is_cheap():
             more, _ = await self._claim(worker, short, whole=True)
-            claimed += more
-        return claimed
+            rows = sorted(rows + more, key=_order) if more else rows
+        return [_claimed(*row) for row in rows]
 
     async def _claim(
         self, worker: WorkerId, wanted: Mapping[str, int], *, whole: bool
-    ) -> tuple[list[ClaimedTask], dict[str, int]]:
+    ) -> tuple[list[asyncpg.Record], dict[str, int]]:
         """The tasks, and the room that was left. ``whole``: below the floors too."""
         started = time.monotonic()
         rows = await self._database.fetch(
@@ -126,7 +121,7 @@ class PostgresStore:
             self._floors.raise_to(row["queue"], row["priority"], row["run_at"], row["id"])
         if whole:
             self._floors.whole_done(time.monotonic() - started, exhausted=short)
-        return [_claimed(*row) for row in rows], short
+        return rows, short
 
     async def settle(
         self, settlements: Sequence[Settlement], *, connection: object | None = None
@@ -214,7 +209,7 @@ class PostgresStore:
             taken = await self._fetch(open_connection, "tick", schedule, fire_time)
             if not taken:
                 return False
-            await self.enqueue([task], connection=open_connection)
+            await self.enqueue([unrefused(task)], connection=open_connection)
             await self._fetch(
                 open_connection, "forget_ticks", schedule, fire_time, _TICKS_KEPT.total_seconds()
             )
@@ -270,39 +265,14 @@ class PostgresStore:
                     seconds=self._database.timeout,
                 )
         rows = await self._database.fetch(
-            self._sql["enqueue_plain"], *_arrays(tasks), self._notify, connection=connection
+            self._sql["enqueue_plain"], *columns(tasks), self._notify, connection=connection
         )
-        return [Enqueued(id=TaskId(row["id"]), inserted=True) for row in rows]
+        return [Enqueued(id=TaskId(row["id"])) for row in rows]
 
-    async def _enqueue_unique(
-        self, tasks: Sequence[NewTask], connection: "Connection"
-    ) -> list[Enqueued]:
-        """Adds each hash once; the positions of one hash share its answer, and only the first
-        of them may say that it inserted."""
-        positions = _positions(tasks)
-        answers: dict[int, Enqueued] = {}
-        for _ in range(_ROUNDS):
-            asked = [first for first in positions if first not in answers]
-            batch = [tasks[position] for position in asked]
-            rows = await self._fetch(
-                connection,
-                "enqueue_unique",
-                *_arrays(batch),
-                [task.unique_hash for task in batch],
-                self._notify,
-                self._sequence,
-            )
-            for first, row in zip(asked, rows, strict=True):
-                if row["id"] is not None:
-                    answers[first] = Enqueued(id=TaskId(row["id"]), inserted=row["inserted"])
-            if len(answers) == len(positions):
-                break
-        else:
-            raise ColmilloError(f"the holder of a unique hash was gone {_ROUNDS} times in a row")
-        for first, others in positions.items():
-            for other in others:
-                answers[other] = Enqueued(id=answers[first].id, inserted=False)
-        return [answers[position] for position in range(len(tasks))]
+
+def _order(row: asyncpg.Record) -> tuple[int, datetime, int]:
+    """Highest priority first, then by due time, then by id."""
+    return -row["priority"], row["run_at"], row["id"]
 
 
 def _claimed(
@@ -328,34 +298,6 @@ def _claimed(
         max_attempts=max_attempts,
         enqueued_at=enqueued_at,
         run_at=run_at,
-    )
-
-
-def _positions(tasks: Sequence[NewTask]) -> dict[int, list[int]]:
-    """The first position of every hash (and each without one), and where it comes again."""
-    positions: dict[int, list[int]] = {}
-    firsts: dict[bytes, int] = {}
-    for position, task in enumerate(tasks):
-        first = position
-        if task.unique_hash is not None:
-            first = firsts.setdefault(task.unique_hash, position)
-        if first == position:
-            positions[position] = []
-        else:
-            positions[first].append(position)
-    return positions
-
-
-def _arrays(tasks: Sequence[NewTask]) -> tuple[list[object], ...]:
-    """The first parameters of both enqueue statements: one array per column."""
-    return (
-        [task.queue for task in tasks],
-        [task.name for task in tasks],
-        [task.payload for task in tasks],
-        [task.priority for task in tasks],
-        [task.max_attempts for task in tasks],
-        [task.run_at for task in tasks],
-        [None if task.delay is None else task.delay.total_seconds() for task in tasks],
     )
 
 

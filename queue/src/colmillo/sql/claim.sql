@@ -3,6 +3,7 @@
 -- yet are never walked over; within one (queue, priority) the index gives them by due time.
 -- A floor is where an earlier claim of this (queue, priority) ended: running and dead rows below
 -- it are not walked over again. Rows are found again by their place: they are locked.
+-- A unique hash that only waiting tasks hold (it is longer than others) is released for good.
 -- The lock on the lease makes a rescue wait for claims under way, and is taken only when there
 -- is something to claim: an idle worker writes nothing.
 -- $1 worker, $2 queues, $3 room per queue, $4 queues, $5 priorities, $6 due times and $7 ids of
@@ -86,7 +87,11 @@ alive AS MATERIALIZED (
 ),
 claimed AS (
     UPDATE {schema}.tasks AS task
-    SET worker = $1::uuid, lease = task.lease + 1, attempt = task.attempt + 1
+    SET
+        worker = $1::uuid,
+        lease = task.lease + 1,
+        attempt = task.attempt + 1,
+        unique_hash = CASE WHEN octet_length(task.unique_hash) = 32 THEN task.unique_hash END
     WHERE
         task.ctid = ANY (ARRAY(SELECT picked.place FROM picked))
         AND task.worker IS NULL
