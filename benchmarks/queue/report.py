@@ -64,7 +64,8 @@ def machine_text(record: Record) -> str:
     lines.append("- asked for: " + ", ".join(f"{key} {options[key]}" for key in asked))
     for peer, about in record["peers"].items():
         versions = ", ".join(f"{name} {number}" for name, number in about["versions"].items())
-        lines.append(f"- {peer}: {versions}; runtime {about['python']}; best: {about['best']}")
+        lines.append(f"- {peer}: {versions}; runtime {about['python']}")
+        lines += [f"  - {mode}: {about[mode]}" for mode in ("best", "ten")]
     lines += [f"- {peer}: CANNOT BE RUN HERE: {why}" for peer, why in record["missing"].items()]
     return "\n".join(lines) + "\n"
 

@@ -22,6 +22,8 @@ class PgQueuerPeer(Adapter):
     # QueueManager.run's one knob for throughput is batch_size: it bounds the dequeue and the
     # buffer of finished jobs (default 10; its benchmark page varies the same knob).
     best = "batch_size=500, uvloop"
+    # It has no cap on concurrency of its own below twice the batch size.
+    ten = "batch_size=10 (its default), uvloop"
     unfinished = "SELECT count(*) FROM pgqueuer"
     finished = "SELECT count(*) FROM pgqueuer_log WHERE status = 'successful'"
 

@@ -59,6 +59,7 @@ class Adapter:
     packages: Sequence[str] = ()
     best = ""
     """The settings behind "best", for the report."""
+    ten = "concurrency 10, all else at its default"
 
     def __init__(self) -> None:
         self.ledger = Ledger()
@@ -137,6 +138,7 @@ class Session:
             "unfinished": adapter.unfinished,
             "finished": adapter.finished,
             "best": adapter.best,
+            "ten": adapter.ten,
             "versions": {package: version(package) for package in adapter.packages},
             "python": sys.version.split()[0],
         }
