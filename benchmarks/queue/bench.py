@@ -84,17 +84,21 @@ class Database:
         """Tasks that are not done, by the database."""
         return int(await self.connection.fetchval(self._about["unfinished"]))
 
-    async def emptied(self, limit: float, left: int = 0) -> float:
-        """The moment (monotonic) at which the database says that no more than so many are left.
+    async def emptied(self, limit: float) -> float:
+        """The moment (monotonic) at which the database says that nothing is left.
 
         Looks often, but only from when all handlers ran: it costs the peer next to nothing.
+        The moment is that at which the look began, so that a slow look does not count.
         """
         deadline = time.monotonic() + limit
-        while await self.unfinished() > left:
-            if time.monotonic() > deadline:
-                raise Failed(f"{await self.unfinished()} tasks unfinished after {limit:.0f} s")
+        while True:
+            began = time.monotonic()
+            found = await self.unfinished()
+            if found == 0:
+                return began
+            if began > deadline:
+                raise Failed(f"{found} tasks unfinished after {limit:.0f} s")
             await self.rest(LOOK_SECONDS)
-        return time.monotonic()
 
     async def check_finished(self, tasks: int) -> None:
         """Where finished rows are kept, there have to be as many. Raises `Failed`."""

@@ -1,12 +1,13 @@
 """How figures change with backlog, history, a pinned horizon, processes and payload."""
 
 import argparse
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import Any
 
 import asyncpg
-from adapters import Failed
+from adapters import Failed, Process
 from bench import Bench, Database, Peer, once
 from measures import drain, quantile
 from server import sizes
@@ -14,7 +15,7 @@ from server import sizes
 Rows = list[dict[str, Any]]
 CLAIMS, CLAIM_SIZE = 200, 100
 FILL = 100_000
-PROBE = 5_000
+PROBE = 10_000
 
 
 async def probe(database: Database, tasks: int) -> dict[str, Any]:
@@ -34,14 +35,19 @@ async def probe(database: Database, tasks: int) -> dict[str, Any]:
 
 
 async def partly(database: Database, tasks: int) -> dict[str, Any]:
-    """The rate of a worker's first so many tasks, with whatever else waits behind them."""
+    """The rate of a worker's first so many tasks, with whatever else waits behind them.
+
+    Taken from handler to handler, because counting a large backlog takes longer than the tasks;
+    what the database says after the stop is compared with what ran.
+    """
     before = await database.unfinished()
     async with database.process() as worker:
         await worker.ask("work", mode="best", expect=tasks)
         await worker.ran(database.bench.limit)
-        ended = await database.emptied(database.bench.limit, left=before - tasks)
         stopped = await worker.ask("stop")
-    return {"rate": tasks / (ended - stopped["first"]), "repeated": stopped["repeated"]}
+    gone = before - await database.unfinished()
+    rate = tasks / (stopped["last"] - stopped["first"])
+    return {"rate": rate, "runs": stopped["runs"], "gone": gone, "repeated": stopped["repeated"]}
 
 
 def steps(most: int) -> list[int]:
@@ -50,12 +56,13 @@ def steps(most: int) -> list[int]:
     return [size for size in sizes_wanted if size < most] + [most]
 
 
-async def fill_up(database: Database, first: int, until: int) -> None:
-    """Enqueues numbers first … until, in portions, and lets the planner know."""
-    while first < until:
-        portion = min(FILL, until - first)
-        await database.fill(portion, first=first)
-        first += portion
+async def fill_up(database: Database, size: int) -> None:
+    """Enqueues until so many wait, in portions, and lets the planner know."""
+    missing = size - await database.unfinished()
+    while missing > 0:
+        portion = min(FILL, missing)
+        await database.fill(portion)
+        missing -= portion
     await database.connection.execute("VACUUM (ANALYZE)")
 
 
@@ -64,16 +71,11 @@ async def backlog(bench: Bench, peers: list[Peer], given: argparse.Namespace) ->
     rows: Rows = []
     for peer in peers:
         async with bench.database(peer) as database:
-            filled = 0
             for size in steps(given.most):
-                await fill_up(database, filled, size)
-                # The drain takes its tasks from the front, so the backlog stays the same size.
-                filled = size
+                await fill_up(database, size)
                 row = {"peer": peer.name, "waiting": size, **await probe(database, size)}
-                tasks = min(PROBE, size)
-                row |= await partly(database, tasks)
-                rows.append(row)
-                print(row, flush=True)
+                rows.append(row | await partly(database, min(PROBE, size)))
+                print(rows[-1], flush=True)
     return rows
 
 
@@ -92,10 +94,21 @@ async def finished(bench: Bench, peers: list[Peer], given: argparse.Namespace) -
                 await database.fill(PROBE)
                 row = {"peer": peer.name, "finished": size, **await probe(database, PROBE)}
                 row |= await partly(database, PROBE)
+                await drain_rest(database)
                 done += PROBE
                 rows.append(row | await sizes(database.connection))
                 print(rows[-1], flush=True)
     return rows
+
+
+async def drain_rest(database: Database) -> None:
+    """Runs what a stopped worker left behind."""
+    left = await database.unfinished()
+    if left:
+        async with database.process() as worker:
+            await worker.ask("work", mode="best", expect=left)
+            await database.emptied(database.bench.limit)
+            await worker.ask("stop")
 
 
 async def pinned(bench: Bench, peers: list[Peer], given: argparse.Namespace) -> Rows:
@@ -189,6 +202,7 @@ async def processes(bench: Bench, peers: list[Peer], given: argparse.Namespace) 
                 await database.fill(tasks)
                 for worker in workers:
                     await worker.ask("work", mode="best", expect=tasks + 1)
+                await all_ran(database, workers, tasks)
                 ended = await database.emptied(bench.limit)
                 said = [await worker.ask("stop", numbers=True) for worker in workers]
                 first = min(each["first"] for each in said if each["runs"])
@@ -199,6 +213,15 @@ async def processes(bench: Bench, peers: list[Peer], given: argparse.Namespace) 
             rows.append(row | {"least_share": min(shares), "wrong": once(whole, tasks)})
             print(rows[-1], flush=True)
     return rows
+
+
+async def all_ran(database: Database, workers: list[Process], tasks: int) -> None:
+    """Waits until the workers together say that they ran so many. Raises `Failed`."""
+    deadline = time.monotonic() + database.bench.limit
+    while sum([(await worker.ask("progress"))["runs"] for worker in workers]) < tasks:
+        if time.monotonic() > deadline:
+            raise Failed("the workers did not run the tasks in time")
+        await database.rest(0.02)
 
 
 async def payload(bench: Bench, peers: list[Peer], given: argparse.Namespace) -> Rows:

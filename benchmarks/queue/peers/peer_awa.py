@@ -31,8 +31,9 @@ class Awa(Adapter):
     )
 
     async def setup(self) -> None:
-        """What `awa migrate` does."""
+        """`awa migrate`, and then its queue storage, the engine that its figures are of."""
         await self.client.migrate()
+        await self.client.install_queue_storage()
 
     async def open(self) -> None:
         """Its own pool; one connection is taken by each of several services."""

@@ -6,7 +6,7 @@ import pg from "pg";
 
 const BULK = 1000;
 const quiet = new Logger(() => () => {});
-const ledger = { ran: [], times: [], first: 0, last: 0, expect: 0, timed: false, said: false };
+const ledger = { ran: [], times: [], first: 0, last: 0, expect: 0, timed: false };
 let pool, utils, runner;
 
 // The same clock as Python's time.monotonic().
@@ -27,19 +27,14 @@ const say = (message) => {
 };
 const pause = (seconds) => new Promise((done) => setTimeout(done, seconds * 1000));
 
-function watch() {
-  if (!ledger.said && ledger.ran.length >= ledger.expect) {
-    ledger.said = true;
-    ledger.last = now();
-    say({ event: "ran", runs: ledger.ran.length, at: ledger.last });
-  }
-}
-
 async function handle(payload) {
   ledger.ran.push(payload.n);
   if (ledger.timed) ledger.times.push(now());
   if (ledger.ran.length === 1) ledger.first = now();
-  if (ledger.ran.length >= ledger.expect) watch();
+  if (ledger.ran.length === ledger.expect) {
+    ledger.last = now();
+    say({ event: "ran", runs: ledger.ran.length, at: ledger.last });
+  }
 }
 
 const commands = {
@@ -114,10 +109,8 @@ const commands = {
     });
     return { started };
   },
-  async expect({ tasks }) {
-    Object.assign(ledger, { expect: tasks, said: false });
-    watch();
-    return {};
+  async progress() {
+    return { runs: ledger.ran.length };
   },
   async usage() {
     return { cpu: cpu() };

@@ -7,7 +7,7 @@ open     {dsn}                            connect; answers the SQL that counts w
 setup    {}                               create the tables
 enqueue  {first, tasks, how, pad, pause}  how: one | bulk; pause: seconds between two, or null
 work     {mode, expect, timed}            start a worker; an event "ran" comes after so many runs
-expect   {tasks}                          another number of runs for the event
+progress {}                               how many ran so far
 usage    {}                               CPU seconds of this process so far
 claims   {rounds, size}                   time single claims (where a peer offers one)
 stop     {}                               stop the worker; answers what ran
@@ -47,7 +47,7 @@ class Ledger:
             self.times.append(time.monotonic())
         if len(ran) == 1:
             self.first = time.monotonic()
-        if len(ran) >= self.expect:
+        if len(ran) == self.expect:
             self.last = time.monotonic()
             self.reached.set()
 
@@ -177,14 +177,9 @@ class Session:
         self._watcher = asyncio.create_task(self._watch())
         return {"started": started}
 
-    async def do_expect(self, tasks: int) -> None:
-        """Waits for another number of runs in all."""
-        ledger = self._adapter.ledger
-        ledger.expect = tasks
-        ledger.reached.clear()
-        if len(ledger.ran) >= tasks:
-            ledger.reached.set()
-        self._watcher = asyncio.create_task(self._watch())
+    async def do_progress(self) -> dict[str, Any]:
+        """How many ran so far."""
+        return {"runs": len(self._adapter.ledger.ran)}
 
     async def do_usage(self) -> dict[str, Any]:
         """CPU seconds so far."""
