@@ -44,7 +44,7 @@ PEERS = {
         Peer(name="procrastinate", script="peer_procrastinate.py", scale=0.1),
         Peer(name="chancy", script="peer_chancy.py", scale=0.5),
         Peer(name="oban", script="peer_oban.py", least_python=(3, 12), scale=0.25),
-        Peer(name="awa", script="peer_awa.py"),
+        Peer(name="awa", script="peer_awa.py", scale=0.25),
         Peer(name="graphile", script="peer_graphile.mjs"),
     )
 }

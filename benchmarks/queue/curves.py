@@ -74,7 +74,8 @@ async def backlog(bench: Bench, peers: list[Peer], given: argparse.Namespace) ->
             for size in steps(given.most):
                 await fill_up(database, size)
                 row = {"peer": peer.name, "waiting": size, **await probe(database, size)}
-                rows.append(row | await partly(database, min(PROBE, size)))
+                # Fewer than that are a few batches: no rate to speak of.
+                rows.append(row | (await partly(database, PROBE) if size >= PROBE else {}))
                 print(rows[-1], flush=True)
     return rows
 

@@ -62,6 +62,9 @@ def machine_text(record: Record) -> str:
     lines.append("- postgres: " + ", ".join(f"{k} {v}" for k, v in machine["postgres"].items()))
     asked = ("rounds", "tasks", "singles", "latencies", "idle", "most")
     lines.append("- asked for: " + ", ".join(f"{key} {options[key]}" for key in asked))
+    if isinstance(record["results"], dict):
+        made = [len(each) for of in record["results"].values() for each in of.values()]
+        lines.append(f"- rounds made: {min(made, default=0)}")
     for peer, about in record["peers"].items():
         versions = ", ".join(f"{name} {number}" for name, number in about["versions"].items())
         lines.append(f"- {peer}: {versions}; runtime {about['python']}")

@@ -37,6 +37,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--idle", type=int, default=10, help="seconds of doing nothing")
     parser.add_argument("--most", type=int, default=1_000_000, help="where a curve ends")
     parser.add_argument("--limit", type=float, default=180, help="seconds for one drain")
+    parser.add_argument("--minutes", type=float, default=600, help="no new round after so long")
     parser.add_argument("--python", help="interpreter of the Python peers, colmillo included")
     parser.add_argument("--environments", type=Path, default=HERE / ".venvs")
     parser.add_argument("--folder", type=Path, help="where the database lies for the run")
@@ -59,7 +60,11 @@ async def compare(bench: Bench, peers: list[Peer], given: argparse.Namespace) ->
         "idle": given.idle,
     }
     found: dict[str, Any] = {peer.name: {} for peer in peers}
+    began = time.monotonic()
     for number in range(given.rounds):
+        if time.monotonic() - began > given.minutes * 60:
+            say(f"time is up: {number} rounds of {given.rounds}")
+            break
         for measure in given.measures.split(","):
             # Nobody always comes first, or always after the same neighbour's debris.
             turn = number % len(peers)
@@ -70,6 +75,8 @@ async def compare(bench: Bench, peers: list[Peer], given: argparse.Namespace) ->
                 result = await attempt(MEASURES[measure](bench, peer, amount))
                 found[peer.name].setdefault(measure, []).append(result)
                 say(f"round {number + 1} {measure} {peer.name}: {brief(result)}")
+        # A run that is interrupted leaves its whole rounds.
+        write(given.out / "unfinished.json", found)
     return found
 
 

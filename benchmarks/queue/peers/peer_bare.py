@@ -29,6 +29,7 @@ WHERE id = ANY (ARRAY(
 ))
 RETURNING id, payload
 """
+BACK = "UPDATE bare SET taken = false WHERE id = ANY ($1::bigint[])"
 DONE = "DELETE FROM bare WHERE id = ANY ($1::bigint[])"
 
 
@@ -82,15 +83,13 @@ class Bare(Adapter):
         self.wake.set()
 
     async def claims(self, rounds: int, size: int) -> list[float]:
-        """Each claim is undone, so that all see the same table."""
+        """Each claim is made durable and then given back, so that all see the same table."""
         seconds = []
         for _ in range(rounds):
-            transaction = self.connection.transaction()
-            await transaction.start()
             started = time.perf_counter()
-            await self.connection.fetch(CLAIM, size)
+            rows = await self.connection.fetch(CLAIM, size)
             seconds.append(time.perf_counter() - started)
-            await transaction.rollback()
+            await self.connection.execute(BACK, [row["id"] for row in rows])
         return seconds
 
 
