@@ -115,8 +115,8 @@ async def drain_rest(database: Database) -> None:
 async def pinned(bench: Bench, peers: list[Peer], given: argparse.Namespace) -> Rows:
     """Waves of tasks before, during and after a transaction that pins the xmin horizon.
 
-    That the horizon was held is checked: the holder's backend_xmin never moves, nobody's is
-    older, and a VACUUM at the end removes nothing that died since.
+    That the horizon was held is checked after each wave: the holder's backend_xmin did not
+    move, nobody's in this database is older, and how many transactions began since is told.
     """
     rows: Rows = []
     wave = max(1_000, min(FILL, given.most // 10))
