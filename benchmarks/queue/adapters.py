@@ -13,7 +13,8 @@ from typing import Any
 
 HERE = Path(__file__).parent
 ADAPTERS = HERE / "peers"
-SOURCES = HERE.parents[1] / "queue" / "src"
+ROOT = HERE.parents[1]
+SOURCES = ROOT / "queue" / "src"
 LINE = 256 * 1024 * 1024
 
 

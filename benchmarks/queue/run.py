@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from adapters import HERE, PEERS, Environments, Failed, Peer, Unavailable
+from adapters import HERE, PEERS, ROOT, Environments, Failed, Peer, Unavailable
 from bench import Bench, write
 from curves import CURVES
 from machine import describe, load
@@ -39,7 +39,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--limit", type=float, default=180, help="seconds for one drain")
     parser.add_argument("--minutes", type=float, default=600, help="no new round after so long")
     parser.add_argument("--python", help="interpreter of the Python peers, colmillo included")
-    parser.add_argument("--environments", type=Path, default=HERE / ".venvs")
+    parser.add_argument("--environments", type=Path, default=ROOT / ".venv-bench")
     parser.add_argument("--folder", type=Path, help="where the database lies for the run")
     parser.add_argument("--out", type=Path, default=HERE / "results")
     parser.add_argument("--quick", action="store_true", help="small numbers, one round")

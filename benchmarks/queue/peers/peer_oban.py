@@ -51,11 +51,11 @@ class ObanPeer(Adapter):
 
     async def one(self, args: dict[str, Any]) -> None:
         """One job."""
-        await (await self.instance()).enqueue(Handle.new(args))  # type: ignore[attr-defined]
+        await (await self.instance()).enqueue(Handle.new(args))
 
     async def bulk(self, batch: list[dict[str, Any]]) -> None:
         """Its enqueue_many."""
-        jobs = [Handle.new(args) for args in batch]  # type: ignore[attr-defined]
+        jobs = [Handle.new(args) for args in batch]
         await (await self.instance()).enqueue_many(jobs)
 
     async def work(self, mode: str) -> None:
