@@ -118,9 +118,8 @@ class MemoryOperations:
         row = self._aside.get(task)
         if row is None:
             return Requeued(id=task, revival=Revival.ABSENT)
-        unique = row.task.unique_hash
-        if unique is not None:
-            holder = self._holders.setdefault(unique, task)
+        if row.held is not None:
+            holder = self._holders.setdefault(row.held, task)
             if holder != task:
                 return Requeued(id=task, revival=Revival.HELD, holder=holder)
         del self._aside[task], self._archive[task]

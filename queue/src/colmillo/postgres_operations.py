@@ -21,6 +21,7 @@ from colmillo.store import (
 
 if TYPE_CHECKING:
     from colmillo.database import Database
+    from colmillo.floors import Floors
 
 PAGE = 1000
 RESULTS = "_results"
@@ -33,6 +34,7 @@ class PostgresOperations:
     _sql: Mapping[str, str]
     _channel: str
     _notify: str | None
+    _floors: "Floors"
 
     async def cancel(
         self, task: TaskId, why: str, *, connection: object | None = None
@@ -93,6 +95,7 @@ class PostgresOperations:
         rows = await self._database.fetch(
             self._sql["requeue"], list(tasks), self._notify, connection=connection
         )
+        self._floors.forget()
         answers: dict[TaskId, Requeued] = {}
         for row in rows:
             revival = Revival.REQUEUED if row["requeued"] else Revival.HELD

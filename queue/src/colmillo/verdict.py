@@ -37,6 +37,7 @@ def kept(done: Done, keep: timedelta) -> Kept:
 
 
 GIVEN_BACK = Again(keep_attempt=False)
+FINISHED = Finish()
 
 
 def verdict_of(outcome: Outcome, claimed: ClaimedTask, backoff: Backoff, rng: Random) -> Verdict:
@@ -45,7 +46,7 @@ def verdict_of(outcome: Outcome, claimed: ClaimedTask, backoff: Backoff, rng: Ra
         case Done():
             if isinstance(outcome, Kept):
                 return FinishWith(result=outcome.text, keep=outcome.keep)
-            return Finish()
+            return FINISHED
         case Retry(why=why, after=after):
             return failed(why or "asked to be run again", claimed, backoff, rng, after=after)
         case Snooze(delay=delay):
