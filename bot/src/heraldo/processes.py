@@ -34,6 +34,7 @@ QUEUES: Mapping[str, int] = {SYNC_QUEUE: 20, DELIVERY_QUEUE: 30, REQUEST_QUEUE: 
 TASKS: Sequence[Task[...]] = (sync_feed, deliver_task, subscribe_request)
 POOL_SIZE = 12
 # A delivery that is set aside waits for the tick to find it; a busy target may see many kills.
+# The same in every process, as each of them rescues the tasks of all.
 MAX_CRASHES = 20
 
 
@@ -88,6 +89,7 @@ async def run_scheduler(services: Services, stop: Stop) -> None:
         queues={SCHEDULE_QUEUE: 1},
         resources=services,
         lease=services.lease,
+        max_crashes=MAX_CRASHES,
         schedules=[Every("tick", services.interval, tick.new())],
     )
     stop.on_ask(worker.stop)
