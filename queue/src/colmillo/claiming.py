@@ -52,6 +52,8 @@ class Claimer:
         self._settler = settler
         self._give_back = give_back
         self._hungry = set(self._queues)
+        # Nothing is claimed before the store has said which queues are paused.
+        self._paused: frozenset[str] | None = None
         self._wake = asyncio.Event()
         self._pauses = Pauses(rng)
 
@@ -69,6 +71,16 @@ class Claimer:
         else:
             return
         self._wake.set()
+
+    def pause(self, paused: frozenset[str]) -> None:
+        """Claims from these queues no more, and from all others (again)."""
+        resumed = self._queues.keys() - paused
+        if self._paused is not None:
+            resumed &= self._paused
+        self._paused = paused
+        if resumed:
+            self._hungry |= resumed
+            self._wake.set()
 
     def slot_freed(self, queue: str) -> None:
         """A task of this queue ended."""
@@ -93,7 +105,7 @@ class Claimer:
         lease = self._keeper.current
         if self.stopping.is_set():
             return
-        if lease is None or not lease.alive() or self._settler.full:
+        if lease is None or not lease.alive() or self._settler.full or self._paused is None:
             await wait_any(self._clock, self._poll, self._wake)
             return
         try:
@@ -120,9 +132,13 @@ class Claimer:
             self.wake()
 
     def _free(self) -> dict[str, int]:
-        """The queues with free slots, and how many."""
-        taken = self._runs.per_queue
-        return {q: most - taken[q] for q, most in self._queues.items() if taken[q] < most}
+        """The queues with free slots that are not paused, and how many."""
+        taken, paused = self._runs.per_queue, self._paused or ()
+        return {
+            queue: most - taken[queue]
+            for queue, most in self._queues.items()
+            if taken[queue] < most and queue not in paused
+        }
 
     def _room(self) -> dict[str, int]:
         return {queue: free for queue, free in self._free().items() if queue in self._hungry}

@@ -20,6 +20,7 @@ from colmillo.checks import (
     storable_error,
 )
 from colmillo.clock import Clock, SystemClock
+from colmillo.memory_controls import MemoryControls
 from colmillo.store import (
     Again,
     ClaimedTask,
@@ -82,20 +83,19 @@ class _Row:
         )
 
 
-class MemoryStore:
+class MemoryStore(MemoryControls):
     """Everything `Store` promises, within one event loop and without transactions.
 
     Time is the clock's: give it a `colmillo.testing.FakeClock` and move it.
     """
 
     def __init__(self, clock: Clock | None = None) -> None:
-        self._clock: Clock = clock or SystemClock()
+        super().__init__(clock or SystemClock())
         self._last_id = 0
         self._live: dict[TaskId, _Row] = {}
         self._holders: dict[bytes, TaskId] = {}
         self._archive: dict[TaskId, TaskRecord] = {}
         self._leases: dict[WorkerId, datetime] = {}
-        self._ticks: set[tuple[str, datetime]] = set()
         self._wakers: list[Callable[[str], None]] = []
 
     async def enqueue(
@@ -190,9 +190,8 @@ class MemoryStore:
         check_name("schedule's name", schedule)
         check_aware("fire_time", fire_time)
         check_tasks([task])
-        if (schedule, fire_time) in self._ticks:
+        if not self._take_tick(schedule, fire_time):
             return False
-        self._ticks.add((schedule, fire_time))
         await self.enqueue([task], connection=connection)
         return True
 

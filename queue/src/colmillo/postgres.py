@@ -18,6 +18,7 @@ from colmillo.checks import (
 from colmillo.database import Database
 from colmillo.errors import ColmilloError
 from colmillo.listener import Listener
+from colmillo.postgres_controls import PostgresControls
 from colmillo.rescue import rescue
 from colmillo.schema import DEFAULT_SCHEMA, channel, check, queries, quoted
 from colmillo.store import (
@@ -44,7 +45,7 @@ _ROUNDS = 20
 _TICKS_KEPT = timedelta(days=7)
 
 
-class PostgresStore:
+class PostgresStore(PostgresControls):
     """Everything `Store` promises, for any number of processes on one database.
 
     ``pool`` is an `asyncpg.Pool`, which stays the caller's; `colmillo.migrate` has to have run
@@ -65,9 +66,8 @@ class PostgresStore:
         command_timeout: timedelta = timedelta(seconds=30),
         notify: bool = True,
     ) -> None:
-        self._database = Database(pool, command_timeout.total_seconds())
+        super().__init__(Database(pool, command_timeout.total_seconds()), queries(schema))
         self._schema = schema
-        self._sql = queries(schema)
         self._sequence = f"{quoted(schema)}.tasks_id_seq"
         self._channel = channel(schema)
         self._notify = self._channel if notify else None

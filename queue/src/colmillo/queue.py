@@ -26,3 +26,15 @@ class Queue:
         """
         tasks = list(new)
         return await self.store.enqueue(tasks, connection=connection) if tasks else []
+
+    async def pause(self, queue: str) -> bool:
+        """Stops every worker from taking tasks of this queue, within one poll; false if it was.
+
+        It is a row: it holds across restarts until `resume`. What runs goes on, and the queue
+        takes new tasks as before.
+        """
+        return await self.store.pause_queue(queue, paused=True)
+
+    async def resume(self, queue: str) -> bool:
+        """Ends the pause; false when there was none."""
+        return await self.store.pause_queue(queue, paused=False)

@@ -18,6 +18,7 @@ from enum import StrEnum
 from typing import NewType, Protocol, Self
 from uuid import UUID
 
+from colmillo.controls import ControlStore
 from colmillo.errors import InvalidTask
 from colmillo.unique import key_hash
 
@@ -191,7 +192,7 @@ class Rescued:
     quarantined: tuple[TaskId, ...]
 
 
-class Store(Protocol):
+class Store(ControlStore, Protocol):
     """A place where tasks live. See the module's docstring for what all methods guarantee.
 
     Any method may raise the driver's own errors when the database cannot be reached.
@@ -258,7 +259,8 @@ class Store(Protocol):
         *,
         connection: object | None = None,
     ) -> bool:
-        """Enqueues the schedule's task for this fire time unless somebody did already.
+        """Enqueues the schedule's task for this fire time unless somebody did already, or the
+        schedule is paused.
 
         The tick is a unique row per (schedule, fire_time), so any number of schedulers is safe.
         """

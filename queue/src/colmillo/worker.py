@@ -16,10 +16,11 @@ from colmillo.clock import Clock, SystemClock
 from colmillo.errors import InvalidTask
 from colmillo.lease import LeaseKeeper
 from colmillo.running import Cause, Runs
-from colmillo.schedule import Schedule, Ticker
+from colmillo.schedule import Schedule
 from colmillo.settle import Settler
 from colmillo.store import ClaimedTask, Settlement, Store, Verdict
 from colmillo.task import Task
+from colmillo.ticker import Ticker
 from colmillo.verdict import GIVEN_BACK
 from colmillo.waiting import Pauses, wait_any, within
 
@@ -41,7 +42,8 @@ class Worker:
         tasks: what this worker can run. Others of its queues are left for workers that can.
         queues: from which queues, and how many tasks of each at a time.
         resources: what tasks find as ``context.resources``.
-        schedules: what to enqueue by the clock; the same in every worker.
+        schedules: what to enqueue by the clock; the same in every worker. Those that were
+            added at run time (`colmillo.schedules`) need not be named.
         lease: how long a worker that stopped answering keeps its tasks. Others have them
             at most a third of this later.
         poll: how often to look for tasks when no notification comes.
@@ -114,7 +116,14 @@ class Worker:
             settler=self._settler,
             give_back=lambda claimed: self._ended(claimed, GIVEN_BACK, False),
         )
-        self._ticker = Ticker(store, clock, rng, schedules)
+        self._ticker = Ticker(
+            store,
+            clock,
+            rng,
+            schedules,
+            poll=poll.total_seconds(),
+            paused=self._claimer.pause,
+        )
         self._aborting = asyncio.Event()
         self._started = False
         self._failure: BaseException | None = None
