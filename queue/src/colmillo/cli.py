@@ -32,6 +32,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         if options.command == "migrate":
             return run_migrate(options)
         return asyncio.run(run_command(options))
+    except TimeoutError:
+        sys.stderr.write(
+            "colmillo: the server did not answer in time; is it there, and not stuck?\n"
+        )
+        return 1
     except (ColmilloError, ValueError, OSError, asyncpg.PostgresError) as error:
         text = " ".join(str(error).split()) or type(error).__name__
         sys.stderr.write(f"colmillo: {text}\n")
