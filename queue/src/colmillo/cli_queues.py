@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import os
 import shutil
 import sys
 from collections.abc import Iterator
@@ -143,8 +144,9 @@ def screen(left: asyncio.Event) -> Iterator[None]:
     saved = termios.tcgetattr(keys) if interactive else None
 
     def pressed() -> None:
-        # No key at all means that the terminal is gone.
-        if sys.stdin.read(1) in ("q", "Q", ""):
+        typed = os.read(keys, 64)
+        # Nothing at all means that the terminal is gone.
+        if not typed or b"q" in typed.lower():
             left.set()
 
     sys.stdout.write(ENTER)
