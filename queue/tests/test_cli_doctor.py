@@ -96,13 +96,24 @@ async def test_a_worker_that_died_with_tasks(pool: "Pool", doctor: Any) -> None:
     worker = WorkerId(uuid4())
     await store.register(worker, name="host:1", lease=timedelta(minutes=5))
     await store.claim(worker, {"mail": 1})
+    await pool.execute("UPDATE colmillo.workers SET expires_at = now() - interval '2 seconds'")
+    assert "worker:" not in await doctor()
     await pool.execute("UPDATE colmillo.workers SET expires_at = now() - interval '2 minutes'")
     said = await doctor()
     assert "worker: the lease of host:1 ended 2 min" in said
     assert f"and holds 1 tasks (the first is {task.id})" in said
     assert "queue: tasks are due and no worker is alive" in said
+    await store.retire(worker)
+    assert "worker: the lease of host:1 ended and holds 1 tasks" in await doctor()
     await pool.execute("DELETE FROM colmillo.workers")
     assert f"worker: the lease of {worker} ended and holds 1 tasks" in await doctor()
+
+
+async def test_a_worker_that_retired(pool: "Pool", doctor: Any) -> None:
+    store, worker = PostgresStore(pool), WorkerId(uuid4())
+    await store.register(worker, name="host:1", lease=timedelta(minutes=5))
+    await store.retire(worker)
+    await doctor(status=0)
 
 
 async def test_tasks_that_nobody_takes(pool: "Pool", doctor: Any) -> None:

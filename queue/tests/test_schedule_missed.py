@@ -121,6 +121,14 @@ def test_due_lists_the_oldest_first() -> None:
     assert due(every(60, missed="all"), at(5), at(5, 30)) == []
 
 
+def test_overlap_needs_the_unique_hash_for_itself() -> None:
+    keyed = tick.new().with_key("k", period=timedelta(hours=1))
+    Every("x", MINUTE, keyed)
+    for other in (keyed, tick.new().with_key("k", states="waiting")):
+        with pytest.raises(InvalidTask, match="schedule x: a task that is unique per period"):
+            Every("x", MINUTE, other, overlap="skip")
+
+
 @pytest.mark.parametrize(
     ("policy", "message"),
     [

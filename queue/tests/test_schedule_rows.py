@@ -38,6 +38,11 @@ async def waiting(store: MemoryStore) -> int:
     [
         Every("x", timedelta(seconds=90), tick.new()),
         Every("x", MINUTE, tick.new("eva", tags=("a", "ñ")).with_key("k"), overlap="skip"),
+        Every(
+            "x",
+            MINUTE,
+            tick.new().with_key("k", period=MINUTE, states="finished", duplicate="earlier"),
+        ),
         Cron(
             "x",
             "0 7 * * mon-fri",
@@ -48,7 +53,7 @@ async def waiting(store: MemoryStore) -> int:
             missed_age=timedelta(hours=3),
         ),
     ],
-    ids=["every", "unique", "cron"],
+    ids=["every", "unique", "period", "cron"],
 )
 def test_a_definition_survives_its_row(schedule: Every | Cron) -> None:
     assert schedule_from("x", spec_of(schedule)) == schedule

@@ -8,9 +8,15 @@ from typing import TYPE_CHECKING
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
+from colmillo.linger import Lingering
+
 if TYPE_CHECKING:
     Pool = asyncpg.Pool[asyncpg.Record]
     Connection = asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]
+
+_SAVE = "SAVEPOINT colmillo"
+_UNDO = "ROLLBACK TO SAVEPOINT colmillo"
+_KEEP = "RELEASE SAVEPOINT colmillo"
 
 
 class Database:
@@ -19,6 +25,7 @@ class Database:
     def __init__(self, pool: "Pool", timeout: float) -> None:
         self.pool = pool
         self.timeout = timeout
+        self._lingering = Lingering(pool, timeout)
 
     @asynccontextmanager
     async def connection(self, given: object | None = None) -> "AsyncIterator[Connection]":
@@ -29,7 +36,7 @@ class Database:
         if given is not None:
             yield _checked(given)
             return
-        async with self.pool.acquire(timeout=self.timeout) as connection:
+        async with self._lingering.acquire() as connection:
             yield connection
 
     @asynccontextmanager
@@ -41,6 +48,25 @@ class Database:
                 return
             async with connection.transaction():
                 yield connection
+
+    @asynccontextmanager
+    async def undoable(self, connection: "Connection") -> AsyncIterator[None]:
+        """All or nothing: a transaction for the block, within one that is open a savepoint.
+
+        A caller may have opened its transaction by BEGIN, which asyncpg's own nesting refuses.
+        """
+        if not connection.is_in_transaction():
+            async with connection.transaction():
+                yield
+            return
+        await connection.execute(_SAVE, timeout=self.timeout)
+        try:
+            yield
+        except BaseException:
+            if not connection.is_closed():
+                await connection.execute(f"{_UNDO}; {_KEEP}", timeout=self.timeout)
+            raise
+        await connection.execute(_KEEP, timeout=self.timeout)
 
     async def fetch(
         self, query: str, *args: object, connection: object | None = None

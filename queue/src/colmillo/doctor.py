@@ -21,6 +21,8 @@ LONG_OPEN = timedelta(minutes=5)
 MANY_TRANSACTIONS = 1_000_000
 CLOCKS_APART = timedelta(seconds=2)
 WAITED_LONG = timedelta(hours=1)
+# A rescue frees the tasks of the dead within seconds, and then removes them.
+DEAD_FOR_LONG = timedelta(minutes=1)
 
 _OBJECTS = re.compile(r"CREATE (?:UNIQUE )?(INDEX|TABLE)\s+(?:\S+\.)?\"?(\w+)\"?")
 
@@ -170,17 +172,20 @@ def holder(row: ROW) -> Finding | None:
 async def workers(desk: Desk, _clock: Clock) -> AsyncIterator[Finding]:
     """Workers whose lease is over, with what they hold."""
     for row in await desk.workers():
-        if row["alive"]:
+        dead_for = None if row["expires_at"] is None else row["now"] - row["expires_at"]
+        if row["alive"] or (dead_for is not None and dead_for < DEAD_FOR_LONG):
             continue
         name = plain(row["name"] or row["id"], 80)
-        since = "" if row["expires_at"] is None else f" {span(row['now'] - row['expires_at'])} ago"
+        since = "" if dead_for is None else f" {span(dead_for)} ago"
         held = ""
         if row["running"]:
             held = f" and holds {row['running']} tasks (the first is {row['first_task']})"
         yield Finding(
             about="worker",
             what=f"the lease of {name} ended{since}{held}",
-            do="any living worker takes its tasks within seconds: start one if there is none",
+            do="any living worker takes its tasks within seconds: start one if there is none"
+            if row["started_at"] is not None
+            else "nobody knows this worker; the next worker that starts takes its tasks",
         )
 
 

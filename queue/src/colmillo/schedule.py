@@ -73,6 +73,7 @@ class Policy:
     Times before a schedule existed, or while it was paused, were not missed.
 
     ``overlap``: "skip" enqueues nothing while the schedule's previous task is live; "allow" does.
+    It takes the task's unique hash, so the task may not be unique in another way than that.
     """
 
     missed: MissedRuns = "last"
@@ -80,12 +81,18 @@ class Policy:
     missed_age: timedelta = timedelta(days=1)
     overlap: Overlap = "allow"
 
-    def check(self, name: str) -> None:
+    def check(self, name: str, task: NewTask) -> None:
         """Raises `InvalidTask`, naming the schedule, for values that make no sense."""
         if self.missed not in get_args(MissedRuns):
             raise InvalidTask(f"schedule {name}: missed is none, last or all, not {self.missed!r}")
         if self.overlap not in get_args(Overlap):
             raise InvalidTask(f"schedule {name}: overlap is allow or skip, not {self.overlap!r}")
+        other = task.unique_period is not None or task.unique_states != "live"
+        if self.overlap == "skip" and other:
+            raise InvalidTask(
+                f"schedule {name}: a task that is unique per period, or not while it lives, "
+                "cannot have overlap skip"
+            )
         if not 1 <= self.missed_most <= MOST_CATCH_UP:
             raise InvalidTask(f"schedule {name}: missed_most lies between 1 and {MOST_CATCH_UP}")
         if not timedelta(0) < self.missed_age <= LONGEST_CATCH_UP:
@@ -108,7 +115,7 @@ class Every(Policy):
         """Checks the interval and the policy."""
         if self.interval < timedelta(seconds=1):
             raise InvalidTask(f"schedule {self.name}: the interval is under one second")
-        self.check(self.name)
+        self.check(self.name, self.task)
 
     def latest(self, now: datetime) -> datetime:
         """The last fire time that is not after ``now``."""
@@ -140,7 +147,7 @@ class Cron(Policy):
 
     def __post_init__(self) -> None:
         """Checks the expression, the zone and the policy."""
-        self.check(self.name)
+        self.check(self.name, self.task)
         try:
             crontab = Crontab(self.expression, self.zone)
         except InvalidTask as error:
