@@ -1,6 +1,7 @@
 """The command line: ``colmillo migrate``."""
 
 import asyncio
+import socket
 import sys
 from pathlib import Path
 
@@ -58,3 +59,14 @@ def test_failures_are_one_line(arguments: list[str], capsys: pytest.CaptureFixtu
     said = capsys.readouterr().err
     assert said.startswith("colmillo: ")
     assert said.count("\n") == 1
+
+
+async def test_a_server_that_does_not_answer_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("colmillo.cli.CONNECT_SECONDS", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        dsn = f"postgresql://nobody@127.0.0.1:{port}/x?sslmode=disable"
+        assert await asyncio.to_thread(main, ["doctor", "--dsn", dsn]) == 1
+    assert capsys.readouterr().err.startswith("colmillo: the server did not answer in time")

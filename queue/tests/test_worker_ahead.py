@@ -93,6 +93,29 @@ async def test_when_tasks_become_slow_what_was_claimed_ahead_is_given_back(scene
     assert scene.ran.most_common(1)[0][1] == 1
 
 
+async def test_a_pause_gives_back_what_has_not_started(scene: Scene) -> None:
+    often = timedelta(seconds=0.1)
+    queues = {"default": SLOTS}
+    worker = Worker(scene.store, tasks=[scene.job], queues=queues, clock=scene.clock, poll=often)
+    async with working(worker):
+        await advance(scene, 1)
+        scene.seconds = 3
+        await scene.clock.advance(QUICK)
+        assert await scene.held() > SLOTS
+        await scene.memory.pause_queue("default", paused=True)
+        await advance(scene, 0.3)
+        assert await scene.held() == SLOTS
+        started = scene.ran.total()
+        await advance(scene, 5)
+        assert await scene.held() == 0
+        assert scene.ran.total() == started
+        scene.seconds = QUICK
+        await scene.memory.pause_queue("default", paused=False)
+        await advance(scene, 2)
+        assert scene.ran.total() > started
+    assert scene.ran.most_common(1)[0][1] == 1
+
+
 async def test_stop_gives_back_what_has_not_started(scene: Scene) -> None:
     run = asyncio.create_task(scene.worker.run())
     await advance(scene, 1)

@@ -56,6 +56,8 @@ class Claimer:
         self._ready = Ready(clock, queues)
         self._filling = False
         self._hungry = set(self._queues)
+        # Nothing is claimed before the store has said which queues are paused.
+        self._paused: frozenset[str] | None = None
         self._wake = asyncio.Event()
         self._pauses = Pauses(rng)
 
@@ -79,6 +81,21 @@ class Claimer:
         else:
             return
         self._wake.set()
+
+    def pause(self, paused: frozenset[str]) -> None:
+        """Claims from these queues no more, and from all others (again).
+
+        What was claimed ahead of them and has not started is given back.
+        """
+        resumed = self._queues.keys() - paused
+        if self._paused is not None:
+            resumed &= self._paused
+        self._paused = paused
+        for claimed in self._ready.clear(paused):
+            self._give_back(claimed)
+        if resumed:
+            self._hungry |= resumed
+            self._wake.set()
 
     def slot_freed(self, queue: str) -> None:
         """A task of this queue ended."""
@@ -107,7 +124,7 @@ class Claimer:
         lease = self._keeper.current
         if self.stopping.is_set():
             return
-        if lease is None or not lease.alive() or self._settler.full:
+        if lease is None or not lease.alive() or self._settler.full or self._paused is None:
             await wait_any(self._clock, self._poll, self._wake)
             return
         try:
@@ -134,14 +151,18 @@ class Claimer:
             self.wake()
 
     def _free(self) -> dict[str, int]:
-        """The queues with free slots, and how many."""
-        taken = self._runs.per_queue
-        return {q: most - taken[q] for q, most in self._queues.items() if taken[q] < most}
+        """The queues with free slots that are not paused, and how many."""
+        taken, paused = self._runs.per_queue, self._paused or ()
+        return {
+            queue: most - taken[queue]
+            for queue, most in self._queues.items()
+            if taken[queue] < most and queue not in paused
+        }
 
     def _room(self) -> dict[str, int]:
         """For how many tasks of which queues to ask: free slots, and some ahead of them."""
-        free = self._free()
-        room = {queue: free.get(queue, 0) + self._ready.room(queue) for queue in self._hungry}
+        free, wanted = self._free(), self._hungry - (self._paused or frozenset())
+        room = {queue: free.get(queue, 0) + self._ready.room(queue) for queue in wanted}
         return {queue: number for queue, number in room.items() if number}
 
     def _fill(self, queue: str) -> None:
@@ -178,7 +199,9 @@ class Claimer:
         got = dict.fromkeys(room, 0)
         for task in claimed:
             got[task.queue] += 1
-            if self.stopping.is_set() or not lease.alive():
+            # A queue may have been paused while the claim was under way.
+            paused = self._paused is not None and task.queue in self._paused
+            if paused or self.stopping.is_set() or not lease.alive():
                 self._give_back(task)
             else:
                 self._ready.put(task, lease)

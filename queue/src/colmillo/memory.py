@@ -21,6 +21,7 @@ from colmillo.checks import (
 )
 from colmillo.clock import Clock, SystemClock
 from colmillo.duplicates import refuse_twins, refused, unrefused
+from colmillo.memory_controls import MemoryControls
 from colmillo.memory_operations import MemoryOperations
 from colmillo.store import (
     Again,
@@ -87,22 +88,21 @@ class _Row:
         )
 
 
-class MemoryStore(MemoryOperations):
+class MemoryStore(MemoryOperations, MemoryControls):
     """Everything `Store` promises, within one event loop and without transactions.
 
     Time is the clock's: give it a `colmillo.testing.FakeClock` and move it.
     """
 
     def __init__(self, clock: Clock | None = None) -> None:
-        super().__init__()
-        self._clock: Clock = clock or SystemClock()
+        MemoryOperations.__init__(self)
+        MemoryControls.__init__(self, clock or SystemClock())
         self._last_id = 0
         self._live: dict[TaskId, _Row] = {}
         self._holders: dict[bytes, TaskId] = {}
         self._lasting: dict[bytes, tuple[TaskId, datetime]] = {}
         self._archive: dict[TaskId, TaskRecord] = {}
         self._leases: dict[WorkerId, datetime] = {}
-        self._ticks: set[tuple[str, datetime]] = set()
         self._wakers: list[Callable[[str], None]] = []
 
     async def enqueue(
@@ -205,9 +205,8 @@ class MemoryStore(MemoryOperations):
         check_name("schedule's name", schedule)
         check_aware("fire_time", fire_time)
         check_tasks([task])
-        if (schedule, fire_time) in self._ticks:
+        if not self._take_tick(schedule, fire_time):
             return False
-        self._ticks.add((schedule, fire_time))
         await self.enqueue([unrefused(task)], connection=connection)
         return True
 

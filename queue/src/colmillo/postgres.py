@@ -23,6 +23,7 @@ from colmillo.duplicates import unrefused
 from colmillo.enqueueing import UniqueEnqueue, columns
 from colmillo.floors import Floors
 from colmillo.listener import Listener
+from colmillo.postgres_controls import PostgresControls
 from colmillo.postgres_operations import PostgresOperations, record_of
 from colmillo.rescue import rescue
 from colmillo.schema import DEFAULT_SCHEMA, channel, check, queries, quoted
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
 _TICKS_KEPT = timedelta(days=7)
 
 
-class PostgresStore(PostgresOperations):
+class PostgresStore(PostgresOperations, PostgresControls):
     """Everything `Store` promises, for any number of processes on one database.
 
     ``pool`` is an `asyncpg.Pool`, which stays the caller's; `colmillo.migrate` has to have run
@@ -70,9 +71,8 @@ class PostgresStore(PostgresOperations):
         command_timeout: timedelta = timedelta(seconds=30),
         notify: bool = True,
     ) -> None:
-        self._database = Database(pool, command_timeout.total_seconds())
+        super().__init__(Database(pool, command_timeout.total_seconds()), queries(schema))
         self._schema = schema
-        self._sql = queries(schema)
         self._floors = Floors()
         self._rescued = False
         self._channel = channel(schema)

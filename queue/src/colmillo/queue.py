@@ -97,3 +97,15 @@ class Queue:
         """
         async with asyncio.timeout(None if within is None else within.total_seconds()):
             return await result_of(self.store, task, SystemClock())
+
+    async def pause(self, queue: str) -> bool:
+        """Stops every worker from taking tasks of this queue, within one poll; false if it was.
+
+        It is a row: it holds across restarts until `resume`. What runs goes on, and the queue
+        takes new tasks as before.
+        """
+        return await self.store.pause_queue(queue, paused=True)
+
+    async def resume(self, queue: str) -> bool:
+        """Ends the pause; false when there was none."""
+        return await self.store.pause_queue(queue, paused=False)

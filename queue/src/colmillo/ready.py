@@ -84,9 +84,10 @@ class Ready:
                 late.append(lane)
         return self._emptied(late)
 
-    def clear(self) -> list[ClaimedTask]:
-        """Takes all tasks."""
-        return self._emptied(self._lanes.values())
+    def clear(self, queues: Iterable[str] | None = None) -> list[ClaimedTask]:
+        """Takes all tasks, or those of some queues, of which we may have none."""
+        chosen = self._lanes.keys() if queues is None else self._lanes.keys() & queues
+        return self._emptied([self._lanes[queue] for queue in chosen])
 
     def _emptied(self, lanes: Iterable[Lane]) -> list[ClaimedTask]:
         taken: list[ClaimedTask] = []

@@ -1,33 +1,29 @@
-"""Tasks by the clock. Any number of workers may run the same schedules: each tick is one row."""
+"""Tasks by the clock: when a schedule fires, and what becomes of what it missed.
 
-import logging
+`colmillo.ticker` fires them; `colmillo.schedules` adds and pauses them while workers run.
+"""
+
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from random import Random
-from typing import TYPE_CHECKING, Protocol
-from zoneinfo import ZoneInfo
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Literal, Protocol, get_args
 
-from colmillo.clock import Clock
+from colmillo.crontab import EPOCH, Crontab
 from colmillo.errors import InvalidTask
-from colmillo.store import NewTask, Store
-from colmillo.waiting import Pauses, within
+from colmillo.store import NewTask
 
-if TYPE_CHECKING:
-    from cronsim import CronSim
+# A fire time that was seen this soon was not missed, whatever the policy.
+ON_TIME = timedelta(seconds=30)
+# Stores remember ticks for longer than this.
+LONGEST_CATCH_UP = timedelta(days=7)
+MOST_CATCH_UP = 10_000
 
-logger = logging.getLogger(__name__)
-
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-# A tick that was missed longer ago is not made up for. Stores remember ticks for longer.
-CATCH_UP = timedelta(days=1)
-# The store's clock is asked at least this often.
-RESYNC_SECONDS = 60.0
-CALL_SECONDS = 30.0
+MissedRuns = Literal["none", "last", "all"]
+Overlap = Literal["allow", "skip"]
 
 
 class Schedule(Protocol):
-    """When a task is due: `Every` or `Cron`."""
+    """When a task is due: `Every`, `Cron`, or a class of your own derived from `Policy`."""
 
     @property
     def name(self) -> str:
@@ -39,6 +35,26 @@ class Schedule(Protocol):
         """What a tick enqueues."""
         ...
 
+    @property
+    def missed(self) -> MissedRuns:
+        """Which missed fire times are made up for."""
+        ...
+
+    @property
+    def missed_most(self) -> int:
+        """How many of them at most."""
+        ...
+
+    @property
+    def missed_age(self) -> timedelta:
+        """How old they may be."""
+        ...
+
+    @property
+    def overlap(self) -> Overlap:
+        """What to do while the previous task is still live."""
+        ...
+
     def latest(self, now: datetime) -> datetime:
         """The last fire time that is not after ``now``."""
         ...
@@ -48,12 +64,47 @@ class Schedule(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """What becomes of fire times that nobody was there for, and of runs that overlap.
+
+    ``missed``: "none" passes over them, "last" makes up for the latest one, "all" for each, but
+    for ``missed_most`` at most (the newest), and for none that is older than ``missed_age``.
+    Times before a schedule existed, or while it was paused, were not missed.
+
+    ``overlap``: "skip" enqueues nothing while the schedule's previous task is live; "allow" does.
+    It takes the task's unique hash, so the task may not be unique in another way than that.
+    """
+
+    missed: MissedRuns = "last"
+    missed_most: int = 100
+    missed_age: timedelta = timedelta(days=1)
+    overlap: Overlap = "allow"
+
+    def check(self, name: str, task: NewTask) -> None:
+        """Raises `InvalidTask`, naming the schedule, for values that make no sense."""
+        if self.missed not in get_args(MissedRuns):
+            raise InvalidTask(f"schedule {name}: missed is none, last or all, not {self.missed!r}")
+        if self.overlap not in get_args(Overlap):
+            raise InvalidTask(f"schedule {name}: overlap is allow or skip, not {self.overlap!r}")
+        other = task.unique_period is not None or task.unique_states != "live"
+        if self.overlap == "skip" and other:
+            raise InvalidTask(
+                f"schedule {name}: a task that is unique per period, or not while it lives, "
+                "cannot have overlap skip"
+            )
+        if not 1 <= self.missed_most <= MOST_CATCH_UP:
+            raise InvalidTask(f"schedule {name}: missed_most lies between 1 and {MOST_CATCH_UP}")
+        if not timedelta(0) < self.missed_age <= LONGEST_CATCH_UP:
+            raise InvalidTask(f"schedule {name}: missed_age is at most {LONGEST_CATCH_UP}")
+
+
 @dataclass(frozen=True, slots=True)
-class Every:
+class Every(Policy):
     """A fixed interval. Fire times are its multiples since 1970 in UTC, in every process.
 
     Raises:
-        InvalidTask: an interval under one second.
+        InvalidTask: an interval under one second, or a policy that makes no sense.
     """
 
     name: str
@@ -61,9 +112,10 @@ class Every:
     task: NewTask
 
     def __post_init__(self) -> None:
-        """Checks the interval."""
+        """Checks the interval and the policy."""
         if self.interval < timedelta(seconds=1):
             raise InvalidTask(f"schedule {self.name}: the interval is under one second")
+        self.check(self.name, self.task)
 
     def latest(self, now: datetime) -> datetime:
         """The last fire time that is not after ``now``."""
@@ -75,94 +127,59 @@ class Every:
 
 
 @dataclass(frozen=True, slots=True)
-class Cron:
+class Cron(Policy):
     """A cron expression of five fields, in the local time of an IANA zone.
 
-    A time that daylight saving skips fires right after the gap; one that it repeats fires
-    once (unless the expression fires every hour), as in Debian's cron. Needs colmillo[cron].
+    ``*`` in the minute or the hour follows elapsed time through a change to or from summer
+    time. Fixed times fire once: one that is skipped at the moment of the switch, one that is
+    repeated the first time. See `colmillo.crontab`. Needs colmillo[cron].
 
     Raises:
-        InvalidTask: an expression or a zone that does not exist, or the extra is missing.
+        InvalidTask: an expression or a zone that does not exist, a policy that makes no sense,
+            or the extra is missing.
     """
 
     name: str
     expression: str
     zone: str
     task: NewTask
+    _crontab: Crontab = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        """Checks the expression and the zone."""
-        now = datetime(2024, 1, 1, tzinfo=UTC)
-        self.latest(now)
-        self.next(now)
+        """Checks the expression, the zone and the policy."""
+        self.check(self.name, self.task)
+        try:
+            crontab = Crontab(self.expression, self.zone)
+        except InvalidTask as error:
+            raise InvalidTask(f"schedule {self.name}: {error.detail}") from None
+        object.__setattr__(self, "_crontab", crontab)
 
     def latest(self, now: datetime) -> datetime:
         """The last fire time that is not after ``now``."""
-        # Searching backwards excludes the start, and fire times are whole minutes.
-        start = now.replace(microsecond=0) + timedelta(seconds=1)
-        return next(self._times(start, reverse=True)).astimezone(UTC)
+        return self._crontab.latest(now)
 
     def next(self, now: datetime) -> datetime:
         """The first fire time after ``now``."""
-        return next(self._times(now, reverse=False)).astimezone(UTC)
-
-    def _times(self, start: datetime, *, reverse: bool) -> "CronSim":
-        try:
-            from cronsim import CronSim, CronSimError
-        except ImportError:
-            raise InvalidTask(
-                f"schedule {self.name}: cron expressions need an extra: pip install colmillo[cron]"
-            ) from None
-        try:
-            local = start.astimezone(ZoneInfo(self.zone))
-        except (OSError, ValueError, LookupError):
-            raise InvalidTask(
-                f"schedule {self.name}: no time zone is called {self.zone!r} "
-                "(where the system has none at all, install tzdata)"
-            ) from None
-        try:
-            return CronSim(self.expression, local, reverse=reverse)
-        except CronSimError as error:
-            raise InvalidTask(f"schedule {self.name}: {self.expression!r}: {error}") from None
+        return self._crontab.next(now)
 
 
-class Ticker:
-    """Enqueues what the schedules say, on the store's clock.
+def due(schedule: Schedule, mark: datetime, now: datetime) -> Sequence[datetime]:
+    """The fire times after ``mark`` that its policy wants enqueued ``now``, oldest first."""
+    latest = schedule.latest(now)
+    if latest <= mark:
+        return []
+    limit = now - (ON_TIME if schedule.missed == "none" else max(schedule.missed_age, ON_TIME))
+    most = schedule.missed_most if schedule.missed == "all" else 1
+    times: list[datetime] = []
+    while latest > mark and latest >= limit and len(times) < most:
+        times.append(latest)
+        latest = schedule.latest(latest - timedelta(microseconds=1))
+    return times[::-1]
 
-    Of the ticks that nobody was there for, only the latest is made up for.
-    """
 
-    def __init__(
-        self, store: Store, clock: Clock, rng: Random, schedules: Sequence[Schedule]
-    ) -> None:
-        self._store = store
-        self._clock = clock
-        self._schedules = schedules
-        self._pauses = Pauses(rng, first=1.0, most=15.0)
-        self._ticked: dict[str, datetime] = {}
-
-    async def run(self) -> None:
-        """Ticks until it is cancelled; ends at once without schedules."""
-        while self._schedules:
-            try:
-                pause = await self._tick()
-                self._pauses.reset()
-            except Exception as error:
-                logger.warning("cannot tick the schedules", extra={"error": repr(error)})
-                pause = self._pauses.next()
-            await self._clock.sleep(pause)
-
-    async def _tick(self) -> float:
-        """Fires what is due; returns the seconds until there is more to do."""
-        now = await within(self._clock, CALL_SECONDS, self._store.now())
-        for schedule in self._schedules:
-            fire_time = schedule.latest(now)
-            if fire_time <= self._ticked.get(schedule.name, now - CATCH_UP):
-                continue
-            tick = self._store.tick(schedule.name, fire_time, schedule.task)
-            if await within(self._clock, CALL_SECONDS, tick):
-                extra = {"schedule": schedule.name, "fire_time": fire_time.isoformat()}
-                logger.info("schedule ticked", extra=extra)
-            self._ticked[schedule.name] = fire_time
-        wait = min(schedule.next(now) for schedule in self._schedules) - now
-        return min(wait.total_seconds(), RESYNC_SECONDS)
+def task_of(schedule: Schedule) -> NewTask:
+    """What a tick enqueues. With overlap "skip" it is unique: by its own hash if it has one."""
+    task = schedule.task
+    if schedule.overlap == "skip" and task.unique_hash is None:
+        return task.with_key(f"schedule {schedule.name}")
+    return task

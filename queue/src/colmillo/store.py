@@ -18,6 +18,7 @@ from enum import StrEnum
 from typing import Literal, NewType, Protocol, Self
 from uuid import UUID
 
+from colmillo.controls import ControlStore
 from colmillo.errors import InvalidTask
 from colmillo.operations import Operations
 from colmillo.unique import Duplicate, States, check_unique, key_hash
@@ -240,7 +241,7 @@ class Rescued:
     quarantined: tuple[TaskId, ...]
 
 
-class Store(Operations, Protocol):
+class Store(Operations, ControlStore, Protocol):
     """A place where tasks live. See the module's docstring for what all methods guarantee.
 
     Any method may raise the driver's own errors when the database cannot be reached.
@@ -312,7 +313,8 @@ class Store(Operations, Protocol):
         *,
         connection: object | None = None,
     ) -> bool:
-        """Enqueues the schedule's task for this fire time unless somebody did already.
+        """Enqueues the schedule's task for this fire time unless somebody did already, or the
+        schedule is paused.
 
         The tick is a unique row per (schedule, fire_time), so any number of schedulers is safe.
         A task that is to be refused as a duplicate is skipped instead: there is no caller.

@@ -19,10 +19,11 @@ from colmillo.executors import Executors
 from colmillo.lease import LeaseKeeper
 from colmillo.middleware import Lifespan, Middleware
 from colmillo.running import Cause, Runs
-from colmillo.schedule import Schedule, Ticker
+from colmillo.schedule import Schedule
 from colmillo.settle import Settler
 from colmillo.store import ClaimedTask, Settlement, Store, Verdict
 from colmillo.task import Task
+from colmillo.ticker import Ticker
 from colmillo.verdict import GIVEN_BACK
 from colmillo.waiting import Pauses, wait_any, within
 
@@ -49,7 +50,8 @@ class Worker:
             opened before the first task is claimed, and closed when the last has ended, what
             was to be said about it is said and the lease is given up.
         middleware: called around each task, the first outermost; see `colmillo.middleware`.
-        schedules: what to enqueue by the clock; the same in every worker.
+        schedules: what to enqueue by the clock; the same in every worker. Those that were
+            added at run time (`colmillo.schedules`) need not be named.
         lease: how long a worker that stopped answering keeps its tasks. Others have them
             at most a third of this later.
         poll: how often to look for tasks when no notification comes.
@@ -132,7 +134,14 @@ class Worker:
         self._cancels = CancelWatch(
             store, clock, self._keeper, every=self._third, cancel=self._runs.cancel
         )
-        self._ticker = Ticker(store, clock, rng, schedules)
+        self._ticker = Ticker(
+            store,
+            clock,
+            rng,
+            schedules,
+            poll=poll.total_seconds(),
+            paused=self._claimer.pause,
+        )
         self._aborting = asyncio.Event()
         self._started = False
         self._failure: BaseException | None = None

@@ -24,6 +24,7 @@ more of a store. What a transaction undoes is not among them, as not every store
 import pytest
 
 from colmillo.testing.suite.claim import ClaimConformance
+from colmillo.testing.suite.controls import ControlConformance
 from colmillo.testing.suite.enqueue import EnqueueConformance
 from colmillo.testing.suite.harness import Harness
 from colmillo.testing.suite.leases import LeaseConformance
@@ -47,6 +48,7 @@ class StoreConformance(
     CancelConformance,
     RequeueConformance,
     ResultConformance,
+    ControlConformance,
     UniqueConformance,
 ):
     """All of it."""

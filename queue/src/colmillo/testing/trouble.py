@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 
+from colmillo.controls import Controls, ScheduleRow
 from colmillo.operations import Cancellation, CancelRequest, Requeued
 from colmillo.store import (
     ClaimedTask,
@@ -190,6 +191,54 @@ class TroubledStore:
     def listen_results(self, wake: Callable[[str], None]) -> AbstractAsyncContextManager[None]:
         """See `Store.listen_results`. Not troubled either."""
         return self.inner.listen_results(wake)
+
+    async def controls(self) -> Controls:
+        """See `Store.controls`."""
+        await self._enter("controls")
+        answer = await self.inner.controls()
+        await self._leave("controls")
+        return answer
+
+    async def pause_queue(self, queue: str, *, paused: bool) -> bool:
+        """See `Store.pause_queue`."""
+        await self._enter("pause_queue")
+        answer = await self.inner.pause_queue(queue, paused=paused)
+        await self._leave("pause_queue")
+        return answer
+
+    async def schedules(self) -> Sequence[ScheduleRow]:
+        """See `Store.schedules`."""
+        await self._enter("schedules")
+        answer = await self.inner.schedules()
+        await self._leave("schedules")
+        return answer
+
+    async def declare_schedule(self, name: str, *, timing: str, spec: str) -> None:
+        """See `Store.declare_schedule`."""
+        await self._enter("declare_schedule")
+        await self.inner.declare_schedule(name, timing=timing, spec=spec)
+        await self._leave("declare_schedule")
+
+    async def add_schedule(self, name: str, *, timing: str, spec: str, replace: bool) -> bool:
+        """See `Store.add_schedule`."""
+        await self._enter("add_schedule")
+        answer = await self.inner.add_schedule(name, timing=timing, spec=spec, replace=replace)
+        await self._leave("add_schedule")
+        return answer
+
+    async def pause_schedule(self, name: str, *, paused: bool) -> bool:
+        """See `Store.pause_schedule`."""
+        await self._enter("pause_schedule")
+        answer = await self.inner.pause_schedule(name, paused=paused)
+        await self._leave("pause_schedule")
+        return answer
+
+    async def remove_schedule(self, name: str) -> bool:
+        """See `Store.remove_schedule`."""
+        await self._enter("remove_schedule")
+        answer = await self.inner.remove_schedule(name)
+        await self._leave("remove_schedule")
+        return answer
 
     def listen(self, wake: Callable[[str], None]) -> AbstractAsyncContextManager[None]:
         """See `Store.listen`. Not troubled: the store sees to its connection itself."""

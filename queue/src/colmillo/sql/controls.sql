@@ -1,0 +1,12 @@
+-- What every worker reads at each poll: the clock, the paused queues, and a number that changes
+-- with any schedule. Reads two tables whole that have a handful of rows.
+SELECT
+    clock_timestamp() AS now,
+    ARRAY(SELECT queue FROM {schema}.queues) AS paused,
+    coalesce(
+        (
+            SELECT hashtextextended(string_agg(revision::text, '' ORDER BY revision), 0)
+            FROM {schema}.schedules
+        ),
+        0
+    ) AS schedules

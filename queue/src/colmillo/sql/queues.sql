@@ -1,0 +1,35 @@
+-- The queues that have tasks or are paused, for people. Reads both tables whole.
+WITH live AS (
+    SELECT
+        queue,
+        count(*) FILTER (WHERE worker IS NULL AND run_at <= statement_timestamp()) AS due,
+        count(*) FILTER (WHERE worker IS NULL AND run_at > statement_timestamp()) AS later,
+        count(*) FILTER (WHERE worker IS NOT NULL) AS running,
+        min(run_at) FILTER (WHERE worker IS NULL AND run_at <= statement_timestamp()) AS oldest
+    FROM {schema}.tasks
+    GROUP BY queue
+),
+past AS (
+    SELECT queue, count(*) AS archived FROM {schema}.archive GROUP BY queue
+),
+names AS (
+    SELECT queue FROM live
+    UNION
+    SELECT queue FROM past
+    UNION
+    SELECT queue FROM {schema}.queues
+)
+SELECT
+    names.queue,
+    coalesce(live.due, 0) AS due,
+    coalesce(live.later, 0) AS later,
+    coalesce(live.running, 0) AS running,
+    coalesce(past.archived, 0) AS archived,
+    live.oldest,
+    queues.paused_at,
+    statement_timestamp() AS now
+FROM names
+LEFT JOIN live ON live.queue = names.queue
+LEFT JOIN past ON past.queue = names.queue
+LEFT JOIN {schema}.queues AS queues ON queues.queue = names.queue
+ORDER BY names.queue
