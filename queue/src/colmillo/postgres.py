@@ -1,7 +1,7 @@
 """The store in Postgres: the tables of `colmillo.schema`, through asyncpg."""
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, nullcontext
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, cast
 
@@ -36,7 +36,8 @@ from colmillo.store import (
 )
 
 if TYPE_CHECKING:
-    from colmillo.database import Connection, Pool
+    from colmillo.database import Pool
+    from colmillo.foreign import Opened, Row
 
 _ROUNDS = 20
 """So often an enqueue looks again for a holder that was gone before it could be named."""
@@ -47,25 +48,31 @@ _TICKS_KEPT = timedelta(days=7)
 class PostgresStore:
     """Everything `Store` promises, for any number of processes on one database.
 
-    ``pool`` is an `asyncpg.Pool`, which stays the caller's; `colmillo.migrate` has to have run
-    for ``schema``. Every statement gives up with TimeoutError after ``command_timeout``, as does
-    waiting for one of the pool's connections. ``notify`` false leaves notifications out, for
-    fleets whose workers poll only. A ``connection`` is an asyncpg connection or what a pool's
-    ``acquire`` gives; under REPEATABLE READ or above a duplicate may, as any conflict there,
-    end the caller's transaction with a serialisation failure.
+    ``pool`` is an `asyncpg.Pool`, which stays the caller's (None: every call has to come with a
+    ``connection``, as in programs that only enqueue); `colmillo.migrate` has to have run for
+    ``schema``. Every statement gives up with TimeoutError after ``command_timeout``, as does
+    waiting for one of the pool's connections. A ``connection`` is asyncpg's or what its pool's
+    ``acquire`` gives, a psycopg 3 ``AsyncConnection``, or an ``AsyncConnection`` or
+    ``AsyncSession`` of SQLAlchemy 2 over one of the two; under REPEATABLE READ or above a
+    duplicate may, as any conflict there, end the caller's transaction with a serialisation
+    failure.
 
-    Listening takes one of the pool's connections for as long as it lasts.
+    Listening takes one of the pool's connections for as long as it lasts, or of
+    ``listen_pool``'s, for when ``pool`` leads through PgBouncer in transaction mode, which
+    cannot listen. ``notify`` false leaves notifications out, sent and heard: workers poll.
     """
 
     def __init__(
         self,
-        pool: "Pool",
+        pool: "Pool | None",
         schema: str = DEFAULT_SCHEMA,
         *,
         command_timeout: timedelta = timedelta(seconds=30),
         notify: bool = True,
+        listen_pool: "Pool | None" = None,
     ) -> None:
         self._database = Database(pool, command_timeout.total_seconds())
+        self._listening = Database(listen_pool or pool, command_timeout.total_seconds())
         self._schema = schema
         self._sql = queries(schema)
         self._sequence = f"{quoted(schema)}.tasks_id_seq"
@@ -206,12 +213,15 @@ class PostgresStore:
         return {(row["queue"], State(row["state"])): row["tasks"] for row in rows}
 
     def listen(self, wake: Callable[[str], None]) -> AbstractAsyncContextManager[None]:
-        """Hears of committed tasks on a connection of its own; see `Listener`."""
-        return Listener(self._database, self._channel, wake).open()
+        """Hears of committed tasks on a connection of its own; see `Listener`.
 
-    async def _fetch(
-        self, connection: "Connection", query: str, *args: object
-    ) -> list[asyncpg.Record]:
+        Hears nothing, at no cost, when the store leaves notifications out.
+        """
+        if self._notify is None:
+            return nullcontext()
+        return Listener(self._listening, self._channel, wake).open()
+
+    async def _fetch(self, connection: "Opened", query: str, *args: object) -> "Sequence[Row]":
         return await connection.fetch(self._sql[query], *args, timeout=self._database.timeout)
 
     async def _enqueue_plain(
@@ -223,7 +233,7 @@ class PostgresStore:
         return [Enqueued(id=TaskId(row["id"]), inserted=True) for row in rows]
 
     async def _enqueue_unique(
-        self, tasks: Sequence[NewTask], connection: "Connection"
+        self, tasks: Sequence[NewTask], connection: "Opened"
     ) -> list[Enqueued]:
         """Adds each hash once; the positions of one hash share its answer, and only the first
         of them may say that it inserted."""
