@@ -194,7 +194,7 @@ async def test_what_is_enqueued_appears_with_the_commit(
 
 
 @pytest.mark.parametrize("new", [PLAIN, UNIQUE], ids=["plain", "unique"])
-async def test_and_is_undone_with_a_rollback(
+async def test_what_is_enqueued_is_undone_with_a_rollback(
     caller: Transactional, bare: PostgresStore, store: PostgresStore, new: NewTask
 ) -> None:
     await Queue(bare).enqueue(new, connection=given(caller))

@@ -20,8 +20,8 @@ class Queue:
     ) -> list[Enqueued]:
         """Adds the tasks in one statement and answers in their order.
 
-        With a ``connection`` they become part of its open transaction: they appear when it
-        commits and never when it does not. A unique task that is live already is not added
+        With a ``connection`` (see the store for what it may be) they become part of its open
+        transaction: they appear when it commits and never when it does not. A unique task that is live already is not added
         again; the answer names the one that is there.
         """
         tasks = list(new)

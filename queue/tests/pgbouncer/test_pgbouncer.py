@@ -3,11 +3,14 @@
 PgBouncer here has three sessions for thirty clients of each pool.
 """
 
+import ast
 import asyncio
+import re
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import asyncpg
@@ -28,6 +31,7 @@ from colmillo.testing.working import working
 if TYPE_CHECKING:
     from colmillo.database import Pool
 
+PAGE = Path(__file__).parents[3] / "docs" / "colmillo" / "pgbouncer.md"
 WAIT = 60
 TASKS = 1_000
 PLAIN = NewTask(name="work", queue="main", payload="{}")
@@ -226,3 +230,20 @@ async def test_enqueue_by_sqlalchemy(pooled_dsn: str, store: PostgresStore) -> N
             assert not SyncQueue().enqueue(UNIQUE, connection=session).inserted
             session.commit()
     blocking.dispose()
+
+
+async def test_the_page_about_it_can_be_followed(pooled_dsn: str, pool: "Pool") -> None:
+    names: dict[str, Any] = {**globals(), "dsn": pooled_dsn, "direct": pool}
+    for code in re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL):
+        block = compile(code, str(PAGE), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+        if (waiting := eval(block, names)) is not None:
+            await waiting
+    store: PostgresStore = names["store"]
+    async with store.listen(lambda _: None):
+        assert (await store.enqueue([UNIQUE]))[0].inserted
+    assert not (await store.enqueue([UNIQUE], connection=names["connection"]))[0].inserted
+    async with names["engine"].connect() as connection:
+        assert not (await store.enqueue([UNIQUE], connection=connection))[0].inserted
+    await names["connection"].close()
+    await names["engine"].dispose()
+    await names["pool"].close()
