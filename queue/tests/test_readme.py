@@ -58,6 +58,6 @@ def test_the_alembic_revision_runs_every_statement(monkeypatch: pytest.MonkeyPat
 
 def test_the_tests_it_names_exist() -> None:
     named = re.findall(r"\| `(test_\w+)` \|", README)
-    source = "".join(path.read_text(encoding="utf-8") for path in TESTS.glob("test_*.py"))
+    source = "".join(path.read_text(encoding="utf-8") for path in TESTS.rglob("test_*.py"))
     assert len(named) > 8
     assert [name for name in named if f"def {name}(" not in source] == []

@@ -21,8 +21,8 @@ class Queue:
         """Adds the tasks in one statement and answers in their order.
 
         With a ``connection`` (see the store for what it may be) they become part of its open
-        transaction: they appear when it commits and never when it does not. A unique task that is live already is not added
-        again; the answer names the one that is there.
+        transaction: they appear when it commits and never when it does not. A unique task
+        that is live already is not added again; the answer names the one that is there.
         """
         tasks = list(new)
         return await self.store.enqueue(tasks, connection=connection) if tasks else []
