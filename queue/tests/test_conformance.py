@@ -9,17 +9,11 @@ import pytest
 
 from colmillo.memory import MemoryStore
 from colmillo.postgres import PostgresStore
-from colmillo.testing import FakeClock
+from colmillo.testing import FakeClock, database_clock
 from colmillo.testing.conformance import StoreConformance
 
 if TYPE_CHECKING:
     from colmillo.database import Pool
-
-AGE = (
-    "UPDATE colmillo.tasks SET run_at = run_at - $1::interval,"
-    " enqueued_at = enqueued_at - $1::interval",
-    "UPDATE colmillo.workers SET expires_at = expires_at - $1::interval",
-)
 
 
 class MemoryHarness:
@@ -35,7 +29,7 @@ class MemoryHarness:
 
 
 class PostgresHarness:
-    """Two stores with pools of their own; time goes on by making what is stored older."""
+    """Two stores with pools of their own on a database whose clock can be moved."""
 
     def __init__(self, pool: "Pool", other: "Pool") -> None:
         self._pool = pool
@@ -43,9 +37,7 @@ class PostgresHarness:
         self.sibling = PostgresStore(other)
 
     async def advance(self, by: timedelta) -> None:
-        async with self._pool.acquire() as connection, connection.transaction():
-            for statement in AGE:
-                await connection.execute(statement, by)
+        await database_clock.advance(self._pool, by)
 
 
 class TestMemory(StoreConformance):
@@ -56,6 +48,11 @@ class TestMemory(StoreConformance):
 
 class TestPostgres(StoreConformance):
     @pytest.fixture
-    async def harness(self, dsn: str, pool: "Pool") -> AsyncIterator[PostgresHarness]:
-        async with asyncpg.create_pool(dsn, min_size=1, max_size=10) as other:
+    async def harness(self, dsn: str) -> AsyncIterator[PostgresHarness]:
+        await database_clock.install(dsn)
+        settings = database_clock.SETTINGS
+        async with (
+            asyncpg.create_pool(dsn, min_size=1, server_settings=settings) as pool,
+            asyncpg.create_pool(dsn, min_size=1, server_settings=settings) as other,
+        ):
             yield PostgresHarness(pool, other)

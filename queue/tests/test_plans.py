@@ -23,22 +23,28 @@ ARRAYS_OF_IDS = "ARRAY[1, 2, 20003]::bigint[]"
 
 HASHES = "ARRAY[sha256('1'), sha256('2')]"
 
+NO_FLOORS = "'{}', '{}', '{}', '{}'"
+
+FLOORS = "ARRAY['small'], ARRAY[0], ARRAY[timestamptz '2000-01-01'], ARRAY[1]"
+ENQUEUE = (
+    "ARRAY['q', 'q'], ARRAY['n', 'n'], ARRAY['{}', '{}'], ARRAY[0, 0]::smallint[],"
+    f" ARRAY[1, 1], ARRAY[NULL, NULL]::timestamptz[], ARRAY[0, 0], {HASHES},"
+    " ARRAY[NULL, 3600000000], ARRAY['live', 'finished']"
+)
+
 CALLS = {
-    "claim": f"'{WORKER}', ARRAY['idle', 'small'], ARRAY[10, 10]",
-    "next_due": "ARRAY['idle', 'small']",
+    "claim": f"'{WORKER}', ARRAY['idle', 'small'], ARRAY[10, 10], {FLOORS}",
+    "next_due": f"ARRAY['idle', 'small'], {FLOORS}",
     "finish": f"{ARRAYS_OF_IDS}, ARRAY[1, 1, 1]",
     "settle": (
         f"{ARRAYS_OF_IDS}, ARRAY[1, 1, 1], ARRAY[NULL, 'failed', NULL],"
         " ARRAY[NULL, NULL, 1], ARRAY[0, 0, 0], ARRAY[NULL, 'x', 'y'], 10"
     ),
-    "orphans": "0, 500",
+    "lock_orphans": ARRAYS_OF_IDS,
     "rescue": f"{ARRAYS_OF_IDS}, 5, 10",
     "get": "1",
-    "enqueue_unique": (
-        "ARRAY['q', 'q'], ARRAY['n', 'n'], ARRAY['{}', '{}'], ARRAY[0, 0]::smallint[],"
-        f" ARRAY[1, 1], ARRAY[NULL, NULL]::timestamptz[], ARRAY[0, 0], {HASHES}, NULL,"
-        " 'colmillo.tasks_id_seq'"
-    ),
+    "enqueue_unique": f"{ENQUEUE}, NULL, 'colmillo.tasks_id_seq'",
+    "enqueue_changing": f"{ENQUEUE}, ARRAY['replace', 'earlier'], NULL, 'colmillo.tasks_id_seq'",
 }
 
 
@@ -79,12 +85,38 @@ async def test_claim_walks_over_nothing_that_is_not_due(connection: "Connection"
     await connection.execute(f"PREPARE hot AS {queries('colmillo')['claim']}")
     for _ in range(10):
         plan = await explained(connection, f"EXECUTE hot({CALLS['claim']})", analyze=True)
-        touched = sum(
-            (node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"]
-            for node in nodes(plan)
-            if node.get("Relation Name") == "tasks"
-        )
-        assert touched < 20, json.dumps(plan, indent=1)
+        assert touched_rows(plan) < 20, json.dumps(plan, indent=1)
+
+
+async def test_claim_with_floors_walks_over_nothing_that_runs(
+    connection: "Connection", pool: "Pool"
+) -> None:
+    """20,000 running tasks stand in front of the backlog; the claims came by them before."""
+    store = PostgresStore(pool)
+    assert len(await store.claim(WORKER, {"big": BACKLOG})) == BACKLOG
+    await store.enqueue([NewTask(name="n", queue="big", payload="{}")] * 2)
+    await connection.execute(f"PREPARE hot AS {queries('colmillo')['claim']}")
+    floors = await connection.fetchval(
+        "SELECT format('ARRAY[''big''], ARRAY[0], ARRAY[timestamptz %L], ARRAY[%s]',"
+        " run_at, id) FROM colmillo.tasks"
+        " WHERE queue = 'big' AND worker IS NOT NULL ORDER BY run_at DESC, id DESC LIMIT 1"
+    )
+    for arguments, walked in ((NO_FLOORS, range(BACKLOG, BACKLOG + 20)), (floors, range(20))):
+        call = f"EXECUTE hot('{WORKER}', ARRAY['big'], ARRAY[1], {arguments})"
+        plan = await explained(connection, call, analyze=True)
+        assert plan["Actual Rows"] == 1
+        assert touched_rows(plan) in walked, json.dumps(plan, indent=1)
+
+
+async def test_claims_leave_the_indexes_alone(connection: "Connection") -> None:
+    """All new versions of the rows stand on the pages of the old ones (HOT)."""
+    claim = queries("colmillo")["claim"]
+    counted = "SELECT {} FROM pg_stat_xact_user_tables WHERE relname = 'tasks'"
+    async with connection.transaction():
+        rows = await connection.fetch(claim, WORKER, ["big"], [2000], [], [], [], [])
+        updated = await connection.fetchval(counted.format("n_tup_upd"))
+        assert updated == len(rows) == 2000
+        assert await connection.fetchval(counted.format("n_tup_hot_upd")) == updated
 
 
 async def explained(
@@ -99,6 +131,15 @@ async def explained(
     await transaction.rollback()
     plan: dict[str, Any] = json.loads(row[0])[0]["Plan"]
     return plan
+
+
+def touched_rows(plan: dict[str, Any]) -> int:
+    """How many rows of the tasks the statement looked at."""
+    return sum(
+        (node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"]
+        for node in nodes(plan)
+        if node.get("Relation Name") == "tasks"
+    )
 
 
 def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:

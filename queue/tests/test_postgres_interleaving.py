@@ -82,7 +82,7 @@ async def test_overlapping_claims_share_without_waiting(
 ) -> None:
     ids = [answer.id for answer in await store.enqueue([PLAIN] * 10)]
     first, second = await worker(store), await worker(store)
-    rows = await held.fetch(queries("colmillo")["claim"], first, ["main"], [4])
+    rows = await held.fetch(queries("colmillo")["claim"], first, ["main"], [4], *[[]] * 4)
     assert [row["id"] for row in rows] == ids[:4]
     claimed = await store.claim(second, {"main": 4})
     assert [task.id for task in claimed] == ids[4:8]
@@ -95,7 +95,7 @@ async def test_claim_that_is_undone_gives_everything_back(
 ) -> None:
     ids = [answer.id for answer in await store.enqueue([PLAIN] * 3)]
     by = await worker(store)
-    assert len(await held.fetch(queries("colmillo")["claim"], by, ["main"], [2])) == 2
+    assert len(await held.fetch(queries("colmillo")["claim"], by, ["main"], [2], *[[]] * 4)) == 2
     await held.execute("ROLLBACK")
     assert [task.id for task in await store.claim(by, {"main": 9})] == ids
 
@@ -235,6 +235,46 @@ async def test_renewal_that_came_second_is_refused(
     await until_blocked(pool)
     await held.execute("COMMIT")
     assert not await renewal
+
+
+async def test_rescue_waits_for_a_claim_under_the_lease_that_is_over(
+    pool: "Pool", store: PostgresStore, held: "Connection"
+) -> None:
+    """Else it would forget the worker, and nobody would ever look for what the claim took."""
+    by = await worker(store)
+    await store.enqueue([PLAIN])
+    assert len(await held.fetch(queries("colmillo")["claim"], by, ["main"], [1], *[[]] * 4)) == 1
+    await expire(pool, by)
+    rescue = asyncio.create_task(store.rescue(max_crashes=5))
+    await until_blocked(pool)
+    await held.execute("COMMIT")
+    assert await rescue == Rescued(released=1, quarantined=())
+
+
+async def test_first_rescue_finds_the_tasks_of_workers_nobody_knows(
+    pool: "Pool", store: PostgresStore
+) -> None:
+    claimed = await claimed_unique(store)
+    await pool.execute("DELETE FROM colmillo.workers")
+    assert await PostgresStore(pool).rescue(max_crashes=5) == Rescued(released=1, quarantined=())
+    record = await store.get(claimed.id)
+    assert record is not None
+    assert record.state is State.WAITING
+
+
+async def test_late_commit_below_the_floor_is_found(
+    pool: "Pool", store: PostgresStore, held: "Connection"
+) -> None:
+    (late,) = await store.enqueue([PLAIN], connection=held)
+    ids = [answer.id for answer in await store.enqueue([PLAIN] * 6)]
+    by = await worker(store)
+    assert [task.id for task in await store.claim(by, {"main": 2})] == ids[:2]
+    await held.execute("COMMIT")
+    rest: list[int] = []
+    async with asyncio.timeout(30):
+        while late.id not in rest or len(rest) < 5:
+            rest += [task.id for task in await store.claim(by, {"main": 2})]
+    assert sorted(rest) == sorted([late.id, *ids[2:]])
 
 
 async def test_two_schedulers_of_which_one_fails(

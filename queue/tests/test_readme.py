@@ -3,12 +3,15 @@
 import asyncio
 import re
 import sys
+from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+import colmillo.testing.suite
+from colmillo import Unique, task
 from colmillo.schema import statements
 
 TESTS = Path(__file__).parent
@@ -38,6 +41,16 @@ async def test_programs_print_what_they_say(
     assert process.returncode == 0
 
 
+def test_the_unique_tasks_in_it_are_declared_right() -> None:
+    names: dict[str, Any] = {"Unique": Unique, "task": task, "timedelta": timedelta}
+    for code, _ in BLOCKS:
+        if "Unique(" in code:
+            exec(code, names)
+    assert names["one"].unique_hash != names["check"].new(feed_id=3, why="").unique_hash
+    assert (names["one"].duplicate, names["other"].duplicate) == ("earlier", "raise")
+    assert names["later"].duplicate == "replace"
+
+
 async def test_the_test_in_it_passes() -> None:
     (code,) = [code for code, _ in BLOCKS if "FakeClock" in code]
     names: dict[str, Any] = {"__name__": "readme"}
@@ -58,6 +71,8 @@ def test_the_alembic_revision_runs_every_statement(monkeypatch: pytest.MonkeyPat
 
 def test_the_tests_it_names_exist() -> None:
     named = re.findall(r"\| `(test_\w+)` \|", README)
-    source = "".join(path.read_text(encoding="utf-8") for path in TESTS.rglob("test_*.py"))
+    suite = Path(colmillo.testing.suite.__file__).parent
+    files = [*TESTS.rglob("test_*.py"), *suite.glob("*.py")]
+    source = "".join(path.read_text(encoding="utf-8") for path in files)
     assert len(named) > 8
     assert [name for name in named if f"def {name}(" not in source] == []

@@ -22,6 +22,7 @@ from colmillo import (
     migrate,
     task,
 )
+from colmillo.errors import DuplicateTask
 from colmillo.store import State
 from colmillo.sync import SyncQueue, complete
 from colmillo.testing.working import working
@@ -126,6 +127,21 @@ async def test_many_at_once_with_duplicates(caller: Transactional, store: Postgr
     assert answers[3].id == answers[2].id
     assert await store.counts() == {("main", State.WAITING): 3}
     assert SyncQueue().enqueue_many([], connection=caller) == []
+
+
+async def test_a_refused_batch_is_undone_and_the_transaction_goes_on(
+    caller: Transactional, store: PostgresStore
+) -> None:
+    (holder,) = await store.enqueue([UNIQUE])
+    refused = UNIQUE.with_options(duplicate="raise")
+    with pytest.raises(DuplicateTask) as caught:
+        SyncQueue().enqueue_many([PLAIN, PLAIN.with_key("x"), refused], connection=caller)
+    assert caught.value.existing == holder.id
+    replacing = UNIQUE.with_options(duplicate="replace")
+    (answer, _) = SyncQueue().enqueue_many([replacing, PLAIN], connection=caller)
+    assert (answer.id, answer.happened) == (holder.id, "replaced")
+    caller.commit()
+    assert await store.counts() == {("main", State.WAITING): 2}
 
 
 async def test_a_schema_of_the_users_choice(

@@ -1,6 +1,8 @@
 """Declarations and calls: what is wrong is refused before anything is stored."""
 
 import json
+import pickle
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +11,7 @@ import pytest
 import colmillo
 from colmillo import Backoff, Context, Done, InvalidTask, NewTask, Outcome, Task, Unique
 from colmillo.context import Context as RenamedContext
+from colmillo.errors import DuplicateTask
 
 if TYPE_CHECKING:
     from colmillo.store import Store as OnlyForTypeCheckers
@@ -87,6 +90,51 @@ def test_unique_by_a_key_of_name_and_queue() -> None:
     assert key != other.new().with_options(queue="else").with_key("k").unique_hash
     assert key != deliver.new(1, "a").with_key("k").unique_hash
     assert len(other.new().with_key("\ud800").unique_hash or b"") == 32
+
+
+HOURLY = Unique(args=("x",), period=timedelta(hours=1), states="finished", duplicate="raise")
+
+
+@colmillo.task(unique=HOURLY)
+async def hourly(x: int) -> None: ...
+
+
+def test_the_rules_of_uniqueness_travel_with_the_task() -> None:
+    new = hourly.new(1)
+    assert (new.unique_period, new.unique_states, new.duplicate) == (
+        timedelta(hours=1),
+        "finished",
+        "raise",
+    )
+    key = new.with_key("k")
+    assert replace(key, unique_hash=new.unique_hash) == new
+    assert new.with_options(duplicate="earlier").duplicate == "earlier"
+    assert new.with_options(delay=S).duplicate == "raise"
+    live = new.with_key("k", states="live", period=24 * timedelta(hours=1), duplicate="skip")
+    assert (live.unique_hash, live.unique_states) == (key.unique_hash, "live")
+    assert (live.unique_period, live.duplicate) == (timedelta(days=1), "skip")
+
+
+@pytest.mark.parametrize(
+    ("rules", "message"),
+    [
+        ({"states": "finished"}, "needs a period"),
+        ({"states": "done"}, r"states is one of .*'waiting', 'live', 'finished'.*, not 'done'"),
+        ({"duplicate": "merge"}, "duplicate is one of .*, not 'merge'"),
+        ({"period": S / 2}, "period lies between a second and 36500 days: 0:00:00.5"),
+        ({"period": timedelta.max}, "period lies between"),
+    ],
+)
+def test_rules_of_uniqueness_that_are_refused(rules: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidTask, match=message):
+        Unique(**rules)
+    with pytest.raises(InvalidTask, match=message):
+        sync_feed.new(1).with_key("k", **rules)
+
+
+def test_a_duplicate_error_names_the_task_that_is_there() -> None:
+    copy = pickle.loads(pickle.dumps(DuplicateTask("work is task 3", 3)))
+    assert (copy.existing, copy.detail) == (3, "work is task 3")
 
 
 def test_with_options() -> None:

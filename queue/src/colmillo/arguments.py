@@ -61,12 +61,16 @@ class Arguments:
             raise InvalidTask("the payload is no JSON") from None
         if not isinstance(given, dict):
             raise InvalidTask("the payload is no JSON object")
+        if given.keys() != self.codecs.keys():
+            self._check_names(given)
+        return {name: self.codecs[name].decode(value, name) for name, value in given.items()}
+
+    def _check_names(self, given: Mapping[str, object]) -> None:
         for name in given.keys() - self.codecs.keys():
             raise InvalidTask(f"{name}: no such parameter")
         for name, parameter in self.signature.parameters.items():
             if name not in given and parameter.default is parameter.empty:
                 raise InvalidTask(f"{name}: missing")
-        return {name: self.codecs[name].decode(value, name) for name, value in given.items()}
 
     def shape(self) -> dict[str, str]:
         """The parameters and their types, as people write them."""

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from colmillo.errors import InvalidTask
 from colmillo.store import NewTask
+from colmillo.unique import HASH_BYTES, check_unique
 
 ERRORS_KEPT = 10
 """So many of a task's latest errors are kept."""
@@ -30,14 +31,17 @@ _ATTEMPTS = range(1, 2**31)
 
 def check_tasks(tasks: Iterable[NewTask]) -> None:
     """Raises `InvalidTask` for the first task that cannot be stored, naming what is wrong."""
+    known: set[str] = set()
     for task in tasks:
-        check_name("task's name", task.name)
-        check_name("queue's name", task.queue)
+        if task.name not in known:
+            check_name("task's name", task.name)
+        if task.queue not in known:
+            check_name("queue's name", task.queue)
+        known |= {task.name, task.queue}
         _check_text("payload", task.payload)
         _check_numbers(task)
         _check_time(task)
-        if task.unique_hash is not None and len(task.unique_hash) != 32:
-            raise InvalidTask(f"a unique hash has 32 bytes, not {len(task.unique_hash)}")
+        _check_unique(task)
 
 
 def check_name(what: str, name: str) -> None:
@@ -73,6 +77,8 @@ def bounded_delay(delay: timedelta) -> timedelta:
 def _check_text(what: str, text: str) -> None:
     if "\0" in text:
         raise InvalidTask(f"the {what} contains a NUL character, which Postgres cannot store")
+    if text.isascii():
+        return
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:
@@ -84,6 +90,17 @@ def _check_numbers(task: NewTask) -> None:
         raise InvalidTask(f"a priority lies between -32768 and 32767: {task.priority}")
     if task.max_attempts is not None and task.max_attempts not in _ATTEMPTS:
         raise InvalidTask(f"max_attempts lies between 1 and 2147483647: {task.max_attempts}")
+
+
+def _check_unique(task: NewTask) -> None:
+    check_unique(task.unique_period, task.unique_states, task.duplicate)
+    if task.unique_hash is not None and len(task.unique_hash) != HASH_BYTES:
+        raise InvalidTask(f"a unique hash has {HASH_BYTES} bytes, not {len(task.unique_hash)}")
+    if task.unique_hash is None and task.duplicate != "skip":
+        raise InvalidTask(
+            f"{task.name}: duplicate={task.duplicate!r} is for unique tasks: "
+            "declare it unique, or give it a key with with_key"
+        )
 
 
 def _check_time(task: NewTask) -> None:

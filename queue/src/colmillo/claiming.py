@@ -8,6 +8,7 @@ from random import Random
 from colmillo.clock import Clock
 from colmillo.errors import ColmilloError
 from colmillo.lease import Lease, LeaseKeeper
+from colmillo.ready import PATIENCE_SECONDS, Ready
 from colmillo.running import Runs
 from colmillo.settle import Settler
 from colmillo.store import ClaimedTask, Store
@@ -23,7 +24,8 @@ class Claimer:
     """Claims tasks into free slots. A queue is asked again and again until it proves empty.
 
     After that it is asked when a notification comes, when its next task is due, or after
-    ``poll`` seconds. All claims are made one after the other, by `step`.
+    ``poll`` seconds. All claims are made one after the other, by `step`. Queues whose tasks are
+    quick are claimed ahead of their slots (see `Ready`), so that slots need not wait.
     """
 
     def __init__(
@@ -51,14 +53,22 @@ class Claimer:
         self._runs = runs
         self._settler = settler
         self._give_back = give_back
+        self._ready = Ready(clock, queues)
+        self._filling = False
         self._hungry = set(self._queues)
         self._wake = asyncio.Event()
         self._pauses = Pauses(rng)
 
     def stop(self) -> None:
-        """No more claims; one that is under way is given back."""
+        """No more claims; one that is under way is given back, and what has not started yet."""
         self.stopping.set()
         self._wake.set()
+        self.give_back_ready()
+
+    def give_back_ready(self) -> None:
+        """Gives back what is claimed and has not started."""
+        for claimed in self._ready.clear():
+            self._give_back(claimed)
 
     def wake(self, queue: str = "") -> None:
         """There may be tasks in this queue, or in any when the name is empty."""
@@ -72,11 +82,15 @@ class Claimer:
 
     def slot_freed(self, queue: str) -> None:
         """A task of this queue ended."""
+        self._ready.ended(queue)
+        self._fill(queue)
         if queue in self._hungry:
             self._wake.set()
 
     def verdicts_delivered(self) -> None:
         """The backlog of verdicts shrank."""
+        for queue in self._queues:
+            self._fill(queue)
         if self._hungry:
             self._wake.set()
 
@@ -111,7 +125,7 @@ class Claimer:
 
     async def release_strays(self, lease: Lease) -> None:
         """Gives back what the store thinks we run and we know nothing of."""
-        known = [*self._runs.tasks(), *self._settler.tasks()]
+        known = [*self._runs.tasks(), *self._settler.tasks(), *self._ready.tasks()]
         strays = self._store.release_strays(lease.worker, known)
         released = await within(self._clock, lease.left(), strays)
         self.strays = False
@@ -125,7 +139,31 @@ class Claimer:
         return {q: most - taken[q] for q, most in self._queues.items() if taken[q] < most}
 
     def _room(self) -> dict[str, int]:
-        return {queue: free for queue, free in self._free().items() if queue in self._hungry}
+        """For how many tasks of which queues to ask: free slots, and some ahead of them."""
+        free = self._free()
+        room = {queue: free.get(queue, 0) + self._ready.room(queue) for queue in self._hungry}
+        return {queue: number for queue, number in room.items() if number}
+
+    def _fill(self, queue: str) -> None:
+        """Starts what is ready, as long as there are slots."""
+        if self._filling:
+            # A task that ends while it is being started comes back here; the loop goes on.
+            return
+        self._filling = True
+        try:
+            while self._runs.per_queue[queue] < self._queues[queue] and not self._settler.full:
+                found = self._ready.take(queue)
+                if found is None:
+                    return
+                self._start(*found)
+        finally:
+            self._filling = False
+
+    def _start(self, claimed: ClaimedTask, lease: Lease) -> None:
+        if self.stopping.is_set() or not lease.alive():
+            self._give_back(claimed)
+        else:
+            self._runs.start(claimed, lease)
 
     async def _claim(self, lease: Lease, room: dict[str, int]) -> None:
         # Before the claim: what is committed while it is under way must not go unnoticed.
@@ -143,15 +181,19 @@ class Claimer:
             if self.stopping.is_set() or not lease.alive():
                 self._give_back(task)
             else:
-                self._runs.start(task, lease)
+                self._ready.put(task, lease)
+        for queue in room:
+            self._fill(queue)
         self._hungry |= {queue for queue, number in got.items() if number == room[queue]}
 
     async def _idle(self, lease: Lease) -> None:
+        for stale in self._ready.stale():
+            self._give_back(stale)
         queues = list(self._free())
-        pause = self._poll
+        pause = min(self._poll, PATIENCE_SECONDS) if self._ready.tasks() else self._poll
         if queues:
             due = await within(self._clock, lease.left(), self._store.next_due(queues))
             if due is not None:
-                pause = min(max(due.total_seconds(), LEAST_PAUSE), self._poll)
+                pause = min(max(due.total_seconds(), LEAST_PAUSE), pause)
         if not await wait_any(self._clock, pause, self._wake):
             self._hungry |= self._free().keys()

@@ -3,16 +3,23 @@ none without a time limit, so that a network which went silent cannot hold a wor
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import TYPE_CHECKING, cast, overload
+from typing import TYPE_CHECKING, TypeGuard, cast, overload
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
-from colmillo.foreign import Opened, Row, adapted
+from colmillo.foreign import Opened, Row, adapted, sqlstate
+from colmillo.linger import Lingering
 
 if TYPE_CHECKING:
     Pool = asyncpg.Pool[asyncpg.Record]
     Connection = asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]
+
+_SAVE = "SAVEPOINT colmillo"
+_KEEP = ("RELEASE SAVEPOINT colmillo",)
+_UNDO = ("ROLLBACK TO SAVEPOINT colmillo", *_KEEP)
+
+_NO_TRANSACTION = "25P01"
 
 
 class Database:
@@ -21,6 +28,7 @@ class Database:
     def __init__(self, pool: "Pool | None", timeout: float) -> None:
         self.pool = pool
         self.timeout = timeout
+        self._lingering = None if pool is None else Lingering(pool, timeout)
 
     @overload
     def connection(self) -> "AbstractAsyncContextManager[Connection]": ...
@@ -60,9 +68,9 @@ class Database:
         if given is not None:
             yield _checked(given)
             return
-        if self.pool is None:
+        if self._lingering is None:
             raise TypeError("this store has no pool: it works on a connection of yours only")
-        async with self.pool.acquire(timeout=self.timeout) as connection:
+        async with self._lingering.acquire() as connection:
             yield connection
 
     @asynccontextmanager
@@ -73,6 +81,46 @@ class Database:
                 return
             async with connection.transaction():
                 yield connection
+
+    @asynccontextmanager
+    async def undoable(self, connection: Opened) -> AsyncIterator[None]:
+        """All or nothing: a transaction for the block, within one that is open a savepoint.
+
+        A caller may have opened its transaction by BEGIN, which asyncpg's own nesting refuses.
+        """
+        if not connection.is_in_transaction():
+            async with connection.transaction():
+                yield
+            return
+        keep, undo = await self._begin(connection)
+        try:
+            yield
+        except BaseException:
+            if not connection.is_closed():
+                await self._run(connection, undo)
+            raise
+        await self._run(connection, keep)
+
+    async def _begin(self, connection: Opened) -> tuple[Sequence[str], Sequence[str]]:
+        """Makes a savepoint; returns the statements that keep and undo what comes after it."""
+        try:
+            await self._run(connection, [_SAVE])
+        except Exception as error:
+            if sqlstate(error) != _NO_TRANSACTION:
+                raise
+            # SQLAlchemy says that a transaction is open under AUTOCOMMIT too.
+            await self._run(connection, ["BEGIN"])
+            return ["COMMIT"], ["ROLLBACK"]
+        return _KEEP, _UNDO
+
+    async def _run(self, connection: Opened, statements: Sequence[str]) -> None:
+        for statement in statements:
+            await connection.fetch(statement, timeout=self.timeout)
+
+
+def is_asyncpg(connection: Opened) -> "TypeGuard[Connection]":
+    """Whether the connection can do more than every `Opened` one, as COPY."""
+    return isinstance(connection, asyncpg.Connection | PoolConnectionProxy)
 
 
 def _checked(given: object) -> Opened:

@@ -28,6 +28,22 @@ class InvalidTask(ColmilloError):
     """The task's declaration or arguments are wrong."""
 
 
+class DuplicateTask(ColmilloError):
+    """A unique task that is to be refused when it is there already; nothing was added.
+
+    ``existing`` is the id of the task that holds the key; None when the call itself held
+    two of them.
+    """
+
+    def __init__(self, detail: str = "", existing: int | None = None) -> None:
+        self.existing = existing
+        super().__init__(detail)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Survives pickling."""
+        return (type(self), (self.detail, self.existing))
+
+
 class UnknownTask(ColmilloError):
     """No task of this name is known to this worker."""
 

@@ -53,6 +53,10 @@ class Opened(Protocol):
         """A transaction for the block; asked for only when none is open."""
         ...
 
+    def is_closed(self) -> bool:
+        """Whether no statement can be run any more."""
+        ...
+
 
 class Adapter(ABC):
     """Base of everything here that makes another library's connection an `Opened` one."""
@@ -70,6 +74,10 @@ class Adapter(ABC):
     @abstractmethod
     def transaction(self) -> AbstractAsyncContextManager[object]:
         """See `Opened.transaction`."""
+
+    @abstractmethod
+    def is_closed(self) -> bool:
+        """See `Opened.is_closed`."""
 
 
 class _Waiting(Adapter):
@@ -133,6 +141,10 @@ class Psycopg(_Waiting):
         """See `Opened.transaction`."""
         return self._connection.transaction()
 
+    def is_closed(self) -> bool:
+        """See `Opened.is_closed`."""
+        return self._connection.closed
+
 
 class BlockingPsycopg(_Blocking):
     """A psycopg 3 Connection."""
@@ -159,6 +171,10 @@ class BlockingPsycopg(_Blocking):
         with self._connection.transaction() as opened:
             yield opened
 
+    def is_closed(self) -> bool:
+        """See `Opened.is_closed`."""
+        return self._connection.closed
+
 
 class _AlwaysInTransaction(Adapter):
     """SQLAlchemy begins by itself and never commits by itself."""
@@ -181,6 +197,7 @@ class Alchemy(_AlwaysInTransaction, _Waiting):
 
     def __init__(self, given: Any) -> None:
         self._given = given
+        self._used: AlchemyConnection | None = None
 
     async def rows(self, query: str, args: tuple[object, ...]) -> Sequence[Row]:
         """See `Opened.fetch`."""
@@ -195,7 +212,12 @@ class Alchemy(_AlwaysInTransaction, _Waiting):
         connection: AlchemyConnection = (
             given if isinstance(given, AsyncConnection) else await given.connection()
         )
+        self._used = connection
         return connection
+
+    def is_closed(self) -> bool:
+        """See `Opened.is_closed`."""
+        return self._used is not None and (self._used.closed or self._used.invalidated)
 
 
 class BlockingAlchemy(_AlwaysInTransaction, _Blocking):
@@ -203,6 +225,7 @@ class BlockingAlchemy(_AlwaysInTransaction, _Blocking):
 
     def __init__(self, given: Any) -> None:
         self._given = given
+        self._used: SyncAlchemyConnection | None = None
 
     def rows(self, query: str, args: tuple[object, ...]) -> Sequence[Row]:
         """See `Opened.fetch`."""
@@ -217,7 +240,12 @@ class BlockingAlchemy(_AlwaysInTransaction, _Blocking):
         connection: SyncAlchemyConnection = (
             given if isinstance(given, Connection) else given.connection()
         )
+        self._used = connection
         return connection
+
+    def is_closed(self) -> bool:
+        """See `Opened.is_closed`."""
+        return self._used is not None and (self._used.closed or self._used.invalidated)
 
 
 def adapted(given: object) -> Adapter | None:
@@ -261,6 +289,15 @@ def blocking(given: object) -> Adapter | None:
         if isinstance(given, Connection | Session | scoped_session):
             return BlockingAlchemy(given)
     return None
+
+
+def sqlstate(error: BaseException) -> str | None:
+    """Postgres' code of the error, whichever library raised it; None when it has none.
+
+    SQLAlchemy's errors hold their driver's.
+    """
+    state: object = getattr(getattr(error, "orig", error), "sqlstate", None)
+    return state if isinstance(state, str) else None
 
 
 def _libraries(given: object) -> frozenset[str]:

@@ -7,7 +7,7 @@ It obeys the same conformance suite as `PostgresStore`, except that it has no tr
 import heapq
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import assert_never
 
@@ -20,6 +20,7 @@ from colmillo.checks import (
     storable_error,
 )
 from colmillo.clock import Clock, SystemClock
+from colmillo.duplicates import refuse_twins, refused, unrefused
 from colmillo.store import (
     Again,
     ClaimedTask,
@@ -35,16 +36,18 @@ from colmillo.store import (
     TaskRecord,
     WorkerId,
 )
+from colmillo.unique import HASH_BYTES, held_hash, period_end
 
 
 @dataclass(slots=True, kw_only=True)
 class _Row:
-    """One live task. ``worker`` None means that it waits."""
+    """One live task. ``worker`` None means that it waits. ``held`` is its hash as it is held."""
 
     id: TaskId
     task: NewTask
     run_at: datetime
     enqueued_at: datetime
+    held: bytes | None = None
     worker: WorkerId | None = None
     lease: int = 0
     attempt: int = 0
@@ -93,6 +96,7 @@ class MemoryStore:
         self._last_id = 0
         self._live: dict[TaskId, _Row] = {}
         self._holders: dict[bytes, TaskId] = {}
+        self._lasting: dict[bytes, tuple[TaskId, datetime]] = {}
         self._archive: dict[TaskId, TaskRecord] = {}
         self._leases: dict[WorkerId, datetime] = {}
         self._ticks: set[tuple[str, datetime]] = set()
@@ -104,9 +108,14 @@ class MemoryStore:
         """Adds the tasks; see `Store.enqueue`. Raises `InvalidTask` before anything is added."""
         del connection
         check_tasks(tasks)
+        refuse_twins(tasks)
+        for task in tasks:
+            holder = self._holder(self._held(task))
+            if holder is not None and task.duplicate == "raise":
+                raise refused(task, holder)
         answers = [self._add(task) for task in tasks]
-        inserted = zip(tasks, answers, strict=True)
-        for queue in dict.fromkeys(task.queue for task, answer in inserted if answer.inserted):
+        touched = [answer.id for answer in answers if answer.happened != "existing"]
+        for queue in dict.fromkeys(self._live[task].task.queue for task in touched):
             for wake in list(self._wakers):
                 wake(queue)
         return answers
@@ -125,6 +134,9 @@ class MemoryStore:
             row.worker = worker
             row.lease += 1
             row.attempt += 1
+            if row.held is not None and len(row.held) > HASH_BYTES:
+                del self._holders[row.held]
+                row.held = None
         return [_claimed(row) for row in sorted(picked, key=_Row.order)]
 
     async def settle(
@@ -193,7 +205,7 @@ class MemoryStore:
         if (schedule, fire_time) in self._ticks:
             return False
         self._ticks.add((schedule, fire_time))
-        await self.enqueue([task], connection=connection)
+        await self.enqueue([unrefused(task)], connection=connection)
         return True
 
     async def now(self) -> datetime:
@@ -237,21 +249,46 @@ class MemoryStore:
             self._wakers.remove(wake)
 
     def _add(self, task: NewTask) -> Enqueued:
-        holder = None if task.unique_hash is None else self._holders.get(task.unique_hash)
-        if holder is not None:
-            return Enqueued(id=holder, inserted=False)
         now = self._clock.now()
+        run_at = task.run_at or now + (task.delay or timedelta(0))
+        held = self._held(task)
+        holder = self._holder(held)
+        if holder is not None:
+            return self._again(holder, task, run_at)
         self._last_id += 1
-        row = _Row(
-            id=TaskId(self._last_id),
-            task=task,
-            run_at=task.run_at or now + (task.delay or timedelta(0)),
-            enqueued_at=now,
-        )
+        row = _Row(id=TaskId(self._last_id), task=task, run_at=run_at, enqueued_at=now, held=held)
         self._live[row.id] = row
-        if task.unique_hash is not None:
-            self._holders[task.unique_hash] = row.id
-        return Enqueued(id=row.id, inserted=True)
+        if held is not None:
+            self._holders[held] = row.id
+            if task.unique_states == "finished" and task.unique_period is not None:
+                self._lasting = {h: kept for h, kept in self._lasting.items() if kept[1] > now}
+                self._lasting[held] = (row.id, period_end(task.unique_period, now))
+        return Enqueued(id=row.id)
+
+    def _again(self, holder: TaskId, task: NewTask, run_at: datetime) -> Enqueued:
+        row = self._live.get(holder)
+        if row is not None and row.worker is None:
+            if task.duplicate == "replace":
+                row.task = replace(row.task, payload=task.payload, priority=task.priority)
+                row.run_at = run_at
+                return Enqueued(id=holder, happened="replaced")
+            if task.duplicate == "earlier" and run_at < row.run_at:
+                row.run_at = run_at
+                return Enqueued(id=holder, happened="earlier")
+        return Enqueued(id=holder, happened="existing")
+
+    def _held(self, task: NewTask) -> bytes | None:
+        if task.unique_hash is None:
+            return None
+        now = self._clock.now()
+        return held_hash(task.unique_hash, task.unique_period, task.unique_states, now)
+
+    def _holder(self, held: bytes | None) -> TaskId | None:
+        if held is None:
+            return None
+        if held in self._lasting:
+            return self._lasting[held][0]
+        return self._holders.get(held)
 
     def _due(self, queue: str, now: datetime) -> list[_Row]:
         return [
@@ -288,8 +325,8 @@ class MemoryStore:
 
     def _remove(self, row: _Row) -> None:
         del self._live[row.id]
-        if row.task.unique_hash is not None:
-            del self._holders[row.task.unique_hash]
+        if row.held is not None:
+            del self._holders[row.held]
 
 
 def _state(row: _Row) -> State:

@@ -1,5 +1,7 @@
 """The store in Postgres: the tables of `colmillo.schema`, through asyncpg."""
 
+import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from datetime import datetime, timedelta
@@ -7,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 import asyncpg
 
+from colmillo import copying
 from colmillo.checks import (
     ERRORS_KEPT,
     bounded_delay,
@@ -15,8 +18,10 @@ from colmillo.checks import (
     check_tasks,
     storable_error,
 )
-from colmillo.database import Database
-from colmillo.errors import ColmilloError
+from colmillo.database import Database, is_asyncpg
+from colmillo.duplicates import unrefused
+from colmillo.enqueueing import UniqueEnqueue, columns
+from colmillo.floors import Floors
 from colmillo.listener import Listener
 from colmillo.rescue import rescue
 from colmillo.schema import DEFAULT_SCHEMA, channel, check, queries, quoted
@@ -38,9 +43,6 @@ from colmillo.store import (
 if TYPE_CHECKING:
     from colmillo.database import Pool
     from colmillo.foreign import Opened, Row
-
-_ROUNDS = 20
-"""So often an enqueue looks again for a holder that was gone before it could be named."""
 
 _TICKS_KEPT = timedelta(days=7)
 
@@ -75,9 +77,12 @@ class PostgresStore:
         self._listening = Database(listen_pool or pool, command_timeout.total_seconds())
         self._schema = schema
         self._sql = queries(schema)
-        self._sequence = f"{quoted(schema)}.tasks_id_seq"
+        self._floors = Floors()
+        self._rescued = False
         self._channel = channel(schema)
         self._notify = self._channel if notify else None
+        self._sequence = f"{quoted(schema)}.tasks_id_seq"
+        self._unique = UniqueEnqueue(self._database, self._sql, self._sequence, self._notify)
 
     async def enqueue(
         self, tasks: Sequence[NewTask], *, connection: object | None = None
@@ -86,24 +91,44 @@ class PostgresStore:
         check_tasks(tasks)
         if not tasks:
             return []
+        # Such tasks may come to wait below a floor; a duplicate may change its holder's time.
+        if any(task.run_at is not None or task.duplicate != "skip" for task in tasks):
+            self._floors.forget()
         if all(task.unique_hash is None for task in tasks):
             return await self._enqueue_plain(tasks, connection)
-        if len(tasks) == 1:
-            async with self._database.connection(connection) as open_connection:
-                return await self._enqueue_unique(tasks, open_connection)
-        # Naming the holders may take a second statement: together they are one enqueue.
-        async with self._database.transaction(connection) as open_connection:
-            return await self._enqueue_unique(tasks, open_connection)
+        return await self._unique.enqueue(tasks, connection)
 
     async def claim(self, worker: WorkerId, room: Mapping[str, int]) -> list[ClaimedTask]:
         """Takes due tasks; see `Store.claim`."""
         wanted = {queue: limit for queue, limit in room.items() if limit > 0}
         if not wanted:
             return []
+        whole = self._floors.whole_is_due()
+        rows, short = await self._claim(worker, wanted, whole=whole)
+        if short and not whole and self._floors.whole_is_cheap():
+            more, _ = await self._claim(worker, short, whole=True)
+            rows = sorted(rows + more, key=_order) if more else rows
+        return [_claimed(*row) for row in rows]
+
+    async def _claim(
+        self, worker: WorkerId, wanted: Mapping[str, int], *, whole: bool
+    ) -> tuple[list[asyncpg.Record], dict[str, int]]:
+        """The tasks, and the room that was left. ``whole``: below the floors too."""
+        started = time.monotonic()
         rows = await self._database.fetch(
-            self._sql["claim"], worker, list(wanted), list(wanted.values())
+            self._sql["claim"],
+            worker,
+            list(wanted),
+            list(wanted.values()),
+            *self._floors.columns(whole=whole),
         )
-        return [ClaimedTask(**row) for row in rows]
+        got = Counter(row["queue"] for row in rows)
+        short = {queue: room - got[queue] for queue, room in wanted.items() if got[queue] < room}
+        for row in {(row["queue"], row["priority"]): row for row in rows}.values():
+            self._floors.raise_to(row["queue"], row["priority"], row["run_at"], row["id"])
+        if whole:
+            self._floors.whole_done(time.monotonic() - started, exhausted=short)
+        return rows, short
 
     async def settle(
         self, settlements: Sequence[Settlement], *, connection: object | None = None
@@ -114,22 +139,25 @@ class PostgresStore:
         ids = [s.id for s in settlements]
         leases = [s.lease for s in settlements]
         if all(isinstance(s.verdict, Finish) for s in settlements):
-            rows = await self._database.fetch(
+            (row,) = await self._database.fetch(
                 self._sql["finish"], ids, leases, connection=connection
             )
         else:
             verdicts = zip(*(_columns(s.verdict) for s in settlements), strict=True)
-            rows = await self._database.fetch(
+            (row,) = await self._database.fetch(
                 self._sql["settle"], ids, leases, *verdicts, ERRORS_KEPT, connection=connection
             )
-        if len(rows) == len(settlements):
+        settled = row["ids"] or []
+        if len(settled) == len(settlements):
             return frozenset()
-        settled = {(row["id"], row["lease"]) for row in rows}
-        return frozenset(s.id for s in settlements if (s.id, s.lease) not in settled)
+        current = set(zip(settled, row["leases"] or [], strict=True))
+        return frozenset(s.id for s in settlements if (s.id, s.lease) not in current)
 
     async def release_strays(self, worker: WorkerId, running: Sequence[TaskId]) -> int:
         """Gives back what the worker does not know it has; see `Store.release_strays`."""
-        return len(await self._database.fetch(self._sql["release_strays"], worker, list(running)))
+        strays = await self._database.fetch(self._sql["release_strays"], worker, list(running))
+        self._floors.forget()
+        return len(strays)
 
     async def register(self, worker: WorkerId, *, name: str, lease: timedelta) -> None:
         """Starts the worker's lease; see `Store.register`.
@@ -159,9 +187,15 @@ class PostgresStore:
     async def rescue(self, *, max_crashes: int) -> Rescued:
         """Frees the tasks of dead workers; see `Store.rescue`.
 
-        Tasks that a transaction holds at the moment are left for the next rescue.
+        Tasks that a transaction holds at the moment are left for the next rescue. The first one
+        of a store looks for tasks of unknown workers too (a restored backup may have some).
         """
-        return await rescue(self._database, self._sql, max_crashes)
+        thorough = not self._rescued
+        rescued = await rescue(self._database, self._sql, max_crashes, thorough=thorough)
+        self._rescued = True
+        if rescued.released:
+            self._floors.forget()
+        return rescued
 
     async def tick(
         self,
@@ -182,7 +216,7 @@ class PostgresStore:
             taken = await self._fetch(open_connection, "tick", schedule, fire_time)
             if not taken:
                 return False
-            await self.enqueue([task], connection=open_connection)
+            await self.enqueue([unrefused(task)], connection=open_connection)
             await self._fetch(
                 open_connection, "forget_ticks", schedule, fire_time, _TICKS_KEPT.total_seconds()
             )
@@ -195,7 +229,9 @@ class PostgresStore:
 
     async def next_due(self, queues: Sequence[str]) -> timedelta | None:
         """How long until something is due; see `Store.next_due`."""
-        (row,) = await self._database.fetch(self._sql["next_due"], list(queues))
+        (row,) = await self._database.fetch(
+            self._sql["next_due"], list(queues), *self._floors.columns()
+        )
         due = cast("timedelta | None", row[0])
         return None if due is None else max(due, timedelta(0))
 
@@ -227,67 +263,51 @@ class PostgresStore:
     async def _enqueue_plain(
         self, tasks: Sequence[NewTask], connection: object | None
     ) -> list[Enqueued]:
-        rows = await self._database.fetch(
-            self._sql["enqueue_plain"], *_arrays(tasks), self._notify, connection=connection
-        )
-        return [Enqueued(id=TaskId(row["id"]), inserted=True) for row in rows]
-
-    async def _enqueue_unique(
-        self, tasks: Sequence[NewTask], connection: "Opened"
-    ) -> list[Enqueued]:
-        """Adds each hash once; the positions of one hash share its answer, and only the first
-        of them may say that it inserted."""
-        positions = _positions(tasks)
-        answers: dict[int, Enqueued] = {}
-        for _ in range(_ROUNDS):
-            asked = [first for first in positions if first not in answers]
-            batch = [tasks[position] for position in asked]
+        async with self._database.connection(connection) as open_connection:
+            if len(tasks) >= copying.LEAST and is_asyncpg(open_connection):
+                return await copying.copy(
+                    open_connection,
+                    self._sql,
+                    self._schema,
+                    tasks,
+                    channel=self._notify,
+                    sequence=self._sequence,
+                    seconds=self._database.timeout,
+                )
             rows = await self._fetch(
-                connection,
-                "enqueue_unique",
-                *_arrays(batch),
-                [task.unique_hash for task in batch],
-                self._notify,
-                self._sequence,
+                open_connection, "enqueue_plain", *columns(tasks), self._notify
             )
-            for first, row in zip(asked, rows, strict=True):
-                if row["id"] is not None:
-                    answers[first] = Enqueued(id=TaskId(row["id"]), inserted=row["inserted"])
-            if len(answers) == len(positions):
-                break
-        else:
-            raise ColmilloError(f"the holder of a unique hash was gone {_ROUNDS} times in a row")
-        for first, others in positions.items():
-            for other in others:
-                answers[other] = Enqueued(id=answers[first].id, inserted=False)
-        return [answers[position] for position in range(len(tasks))]
+        return [Enqueued(id=TaskId(row["id"])) for row in rows]
 
 
-def _positions(tasks: Sequence[NewTask]) -> dict[int, list[int]]:
-    """The first position of every hash (and each without one), and where it comes again."""
-    positions: dict[int, list[int]] = {}
-    firsts: dict[bytes, int] = {}
-    for position, task in enumerate(tasks):
-        first = position
-        if task.unique_hash is not None:
-            first = firsts.setdefault(task.unique_hash, position)
-        if first == position:
-            positions[position] = []
-        else:
-            positions[first].append(position)
-    return positions
+def _order(row: asyncpg.Record) -> tuple[int, datetime, int]:
+    """Highest priority first, then by due time, then by id."""
+    return -row["priority"], row["run_at"], row["id"]
 
 
-def _arrays(tasks: Sequence[NewTask]) -> tuple[list[object], ...]:
-    """The first parameters of both enqueue statements: one array per column."""
-    return (
-        [task.queue for task in tasks],
-        [task.name for task in tasks],
-        [task.payload for task in tasks],
-        [task.priority for task in tasks],
-        [task.max_attempts for task in tasks],
-        [task.run_at for task in tasks],
-        [None if task.delay is None else task.delay.total_seconds() for task in tasks],
+def _claimed(
+    id: int,  # noqa: A002
+    lease: int,
+    name: str,
+    queue: str,
+    payload: str,
+    attempt: int,
+    max_attempts: int | None,
+    enqueued_at: datetime,
+    run_at: datetime,
+    _priority: int,
+) -> ClaimedTask:
+    """A row of ``claim.sql``."""
+    return ClaimedTask(
+        id=TaskId(id),
+        lease=lease,
+        name=name,
+        queue=queue,
+        payload=payload,
+        attempt=attempt,
+        max_attempts=max_attempts,
+        enqueued_at=enqueued_at,
+        run_at=run_at,
     )
 
 

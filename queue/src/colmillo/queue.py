@@ -18,11 +18,17 @@ class Queue:
     async def enqueue_many(
         self, new: Iterable[NewTask], *, connection: object | None = None
     ) -> list[Enqueued]:
-        """Adds the tasks in one statement and answers in their order.
+        """Adds the tasks, all or none, and answers in their order.
 
         With a ``connection`` (see the store for what it may be) they become part of its open
-        transaction: they appear when it commits and never when it does not. A unique task
-        that is live already is not added again; the answer names the one that is there.
+        transaction: they appear when it commits and never when it does not. A unique task that
+        is there already is not added again; the answer names the one that is there and says
+        what became of it.
+
+        Raises:
+            InvalidTask: a task that cannot be stored.
+            DuplicateTask: a task is there already and its ``duplicate`` is "raise". Nothing
+                was added; the caller's transaction is not aborted and may go on.
         """
         tasks = list(new)
         return await self.store.enqueue(tasks, connection=connection) if tasks else []

@@ -18,27 +18,44 @@ _log = logging.getLogger("colmillo.rescue")
 _PAGE = 500
 
 
-async def rescue(database: "Database", sql: Mapping[str, str], max_crashes: int) -> Rescued:
-    """Ends the leases that are over, then frees what their workers held.
+async def rescue(
+    database: "Database", sql: Mapping[str, str], max_crashes: int, *, thorough: bool
+) -> Rescued:
+    """Frees what workers held whose leases are over, then forgets those workers.
 
-    Ending a lease removes its row, which no renewal can bring back, so the pages need not be
-    one transaction. A task the database refuses to change is logged and left as it is.
+    One transaction, in which the leases stay locked: claims under them have ended and no other
+    rescue is at the same tasks. A task that is locked, or that the database refuses to change,
+    is left as it is, and its worker remembered for the next rescue. ``thorough`` looks for tasks
+    of workers that nobody knows, even when no worker died.
     """
-    await database.fetch(sql["bury_workers"])
     released = 0
     quarantined: list[TaskId] = []
-    last = 0
-    while True:
-        async with database.transaction() as connection:
-            found = await database.fetch(sql["orphans"], last, _PAGE, connection=connection)
-            ids: list[int] = [row["id"] for row in found]
+    held = 0
+    async with database.transaction() as connection:
+        dead = [row["id"] for row in await fetch(database, connection, sql["dead_workers"])]
+        if not dead and not thorough:
+            return Rescued(released=0, quarantined=())
+        found = await fetch(database, connection, sql["orphans"], dead)
+        orphans: list[int] = [row["id"] for row in found]
+        for start in range(0, len(orphans), _PAGE):
+            page = orphans[start : start + _PAGE]
+            locked = await fetch(database, connection, sql["lock_orphans"], page)
+            ids: list[int] = [row["id"] for row in locked]
             async with asyncio.timeout(database.timeout):
                 rows = await _free(connection, sql["rescue"], ids, max_crashes)
-        released += sum(not row["quarantined"] for row in rows)
-        quarantined += [TaskId(row["id"]) for row in rows if row["quarantined"]]
-        if len(ids) < _PAGE:
-            return Rescued(released=released, quarantined=tuple(quarantined))
-        last = ids[-1]
+            released += sum(not row["quarantined"] for row in rows)
+            quarantined += [TaskId(row["id"]) for row in rows if row["quarantined"]]
+            held += len(page) - len(rows)
+        if not held:
+            await fetch(database, connection, sql["bury_workers"], dead)
+    return Rescued(released=released, quarantined=tuple(quarantined))
+
+
+async def fetch(
+    database: "Database", connection: "Connection", query: str, *args: object
+) -> list[asyncpg.Record]:
+    """One statement of the rescue."""
+    return await connection.fetch(query, *args, timeout=database.timeout)
 
 
 async def _free(

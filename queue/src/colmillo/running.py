@@ -17,7 +17,7 @@ from colmillo.lease import Lease
 from colmillo.outcome import Cancel, Discard, Done, Outcome, Retry, Snooze
 from colmillo.store import Again, ClaimedTask, Ending, SetAside, Store, TaskId, Verdict
 from colmillo.task import Task
-from colmillo.verdict import GIVEN_BACK, error_text, failed, verdict_of
+from colmillo.verdict import FINISHED, GIVEN_BACK, error_text, failed, verdict_of
 
 logger = logging.getLogger(__name__)
 
@@ -159,9 +159,11 @@ class Runs:
         error = None if done.cancelled() else done.exception()
         if error is None and not done.cancelled():
             outcome: object = done.result()
+            if outcome is None:
+                return FINISHED
             # Type checkers see to this, but not everybody runs one.
-            if outcome is None or isinstance(outcome, Done | Retry | Snooze | Cancel | Discard):
-                return verdict_of(outcome or Done(), run.claimed, backoff, self._rng)
+            if isinstance(outcome, Done | Retry | Snooze | Cancel | Discard):
+                return verdict_of(outcome, run.claimed, backoff, self._rng)
             error = TypeError(f"a task returns an Outcome or None, not {type(outcome).__name__}")
         if isinstance(error, KeyboardInterrupt) or run.cause in (Cause.SHUTDOWN, Cause.LEASE_LOST):
             return GIVEN_BACK

@@ -4,7 +4,7 @@ Guarantees every store gives (the conformance suite in `colmillo.testing` checks
 
 * A task is run by one worker at a time. Each claim gives it a larger lease number, and every
   later word about the task must carry that number; a stale one changes nothing.
-* A unique hash is held by at most one live (waiting or running) task.
+* A unique hash is held by at most one task, as long as the task's ``unique_states`` say.
 * Times are taken from the store's own clock, never from the caller's.
 * With a ``connection``, everything happens in that connection's open transaction, and is
   undone with it. Without one, each call is atomic by itself.
@@ -15,11 +15,11 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import NewType, Protocol, Self
+from typing import Literal, NewType, Protocol, Self
 from uuid import UUID
 
 from colmillo.errors import InvalidTask
-from colmillo.unique import key_hash
+from colmillo.unique import Duplicate, States, check_unique, key_hash
 
 TaskId = NewType("TaskId", int)
 WorkerId = NewType("WorkerId", UUID)
@@ -31,7 +31,8 @@ class NewTask:
 
     ``payload`` is JSON text of one object: the arguments by name. ``run_at`` and ``delay``
     exclude each other; neither means now. Higher ``priority`` runs first.
-    ``max_attempts`` None means no limit. ``unique_hash`` is 32 bytes or None.
+    ``max_attempts`` None means no limit. ``unique_hash`` is 32 bytes or None; the fields
+    below it, which mean nothing without it, are those of `colmillo.Unique`.
     """
 
     name: str
@@ -42,6 +43,9 @@ class NewTask:
     run_at: datetime | None = None
     delay: timedelta | None = None
     unique_hash: bytes | None = None
+    unique_period: timedelta | None = None
+    unique_states: States = "live"
+    duplicate: Duplicate = "skip"
 
     def with_options(
         self,
@@ -50,14 +54,17 @@ class NewTask:
         run_at: datetime | None = None,
         priority: int | None = None,
         queue: str | None = None,
+        duplicate: Duplicate | None = None,
     ) -> Self:
         """Returns a copy with the given options changed; those left out stay.
 
         A ``delay`` replaces a ``run_at`` and the other way round. A unique task that is sent
-        to another queue keeps its hash: it is still the same task.
+        to another queue keeps its hash: it is still the same task. ``duplicate`` is what to
+        do about a task that is there already; see `colmillo.unique.Duplicate`.
 
         Raises:
-            InvalidTask: both times given, ``run_at`` without a zone, or a negative delay.
+            InvalidTask: both times given, ``run_at`` without a zone, a negative delay, or no
+                such ``duplicate``.
         """
         if delay is not None and run_at is not None:
             raise InvalidTask(f"{self.name}: give delay or run_at, not both")
@@ -65,6 +72,8 @@ class NewTask:
             raise InvalidTask(f"{self.name}: run_at needs a time zone")
         if delay is not None and delay < timedelta(0):
             raise InvalidTask(f"{self.name}: the delay is negative")
+        chosen = self.duplicate if duplicate is None else duplicate
+        check_unique(self.unique_period, self.unique_states, chosen)
         timed = delay is not None or run_at is not None
         return replace(
             self,
@@ -72,22 +81,52 @@ class NewTask:
             run_at=run_at if timed else self.run_at,
             priority=self.priority if priority is None else priority,
             queue=self.queue if queue is None else queue,
+            duplicate=chosen,
         )
 
-    def with_key(self, key: str) -> Self:
-        """Returns a copy that is unique by this key, within its name and queue."""
-        return replace(self, unique_hash=key_hash(self.name, self.queue, key))
+    def with_key(
+        self,
+        key: str,
+        *,
+        period: timedelta | None = None,
+        states: States | None = None,
+        duplicate: Duplicate | None = None,
+    ) -> Self:
+        """Returns a copy that is unique by this key, within its name and queue.
+
+        What is left out stays as the task's declaration has it. Raises `InvalidTask` for a
+        combination that means nothing; see `colmillo.Unique`.
+        """
+        changed = replace(
+            self,
+            unique_hash=key_hash(self.name, self.queue, key),
+            unique_period=self.unique_period if period is None else period,
+            unique_states=self.unique_states if states is None else states,
+            duplicate=self.duplicate if duplicate is None else duplicate,
+        )
+        check_unique(changed.unique_period, changed.unique_states, changed.duplicate)
+        return changed
+
+
+Happened = Literal["inserted", "existing", "replaced", "earlier"]
+"""What an enqueue did: added the task; left the one that is there as it was; gave that one the
+new payload, priority and due time; made that one due earlier."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Enqueued:
-    """The answer to an enqueue: the task's id and whether this call inserted it.
+    """The answer to an enqueue: the task's id and what happened.
 
-    When ``inserted`` is false, ``id`` is the live task that already held the unique hash.
+    Unless it was inserted, ``id`` is the task that already held the unique hash.
     """
 
     id: TaskId
-    inserted: bool
+    happened: Happened = "inserted"
+
+    @property
+    def inserted(self) -> bool:
+        """Whether this call added the task."""
+        return self.happened == "inserted"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,11 +239,16 @@ class Store(Protocol):
     async def enqueue(
         self, tasks: Sequence[NewTask], *, connection: object | None = None
     ) -> list[Enqueued]:
-        """Adds the tasks, in one statement, and answers in their order.
+        """Adds the tasks, all or none, and answers in their order.
 
-        A task whose unique hash is held by a live one is skipped; the answer names the holder.
-        The caller's transaction is never aborted by a duplicate. Workers of the queues
+        A task whose unique hash is held is dealt with as its ``duplicate`` says; the answer
+        names the holder. Duplicates within ``tasks`` are treated as if enqueued one after the
+        other. The caller's transaction is never aborted by a duplicate. Workers of the queues
         concerned are woken when the transaction commits.
+
+        Raises:
+            DuplicateTask: a task that is to be refused is there already, or twice in
+                ``tasks``; nothing was added or changed, the transaction goes on.
         """
         ...
 
@@ -261,6 +305,7 @@ class Store(Protocol):
         """Enqueues the schedule's task for this fire time unless somebody did already.
 
         The tick is a unique row per (schedule, fire_time), so any number of schedulers is safe.
+        A task that is to be refused as a duplicate is skipped instead: there is no caller.
         """
         ...
 
@@ -298,6 +343,7 @@ __all__ = [
     "Ending",
     "Enqueued",
     "Finish",
+    "Happened",
     "NewTask",
     "Rescued",
     "SetAside",

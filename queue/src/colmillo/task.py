@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, Concatenate, Generic, ParamSpec, Protocol, cast, overload
 
@@ -60,18 +60,24 @@ class Declared(Generic[P]):
             payload = payload_text(values)
         except InvalidTask as error:
             raise InvalidTask(f"{self.name}: {error.detail}") from None
-        unique_hash = None
-        if options.unique is not None:
-            chosen = values.keys() if options.unique.args is None else options.unique.args
-            picked = {name: values[name] for name in chosen}
-            unique_hash = args_hash(self.name, options.queue, picked)
-        return NewTask(
+        new = NewTask(
             name=self.name,
             queue=options.queue,
             payload=payload,
             priority=options.priority,
             max_attempts=options.max_attempts,
-            unique_hash=unique_hash,
+        )
+        unique = options.unique
+        if unique is None:
+            return new
+        chosen = values.keys() if unique.args is None else unique.args
+        picked = {name: values[name] for name in chosen}
+        return replace(
+            new,
+            unique_hash=args_hash(self.name, options.queue, picked),
+            unique_period=unique.period,
+            unique_states=unique.states,
+            duplicate=unique.duplicate,
         )
 
     @overload
@@ -141,7 +147,8 @@ def task(
     Args:
         name: what it is called in the database; the function's name when left out.
         queue: where it waits.
-        unique: at most one live task per name, queue and arguments (all, or those chosen).
+        unique: at most one live task per name, queue and arguments; `Unique` chooses
+            arguments, a period, the states that count and what becomes of a duplicate.
         max_attempts: after so many failed attempts it goes to the archive; None is never.
         timeout: a run that takes longer is cancelled, which counts as a failed attempt.
         backoff: the pauses between attempts; 5 s, doubling up to a day, when left out.

@@ -11,13 +11,14 @@ from colmillo.retry import Backoff
 from colmillo.store import Again, ClaimedTask, Ending, Finish, SetAside, Verdict
 
 GIVEN_BACK = Again(keep_attempt=False)
+FINISHED = Finish()
 
 
 def verdict_of(outcome: Outcome, claimed: ClaimedTask, backoff: Backoff, rng: Random) -> Verdict:
     """The verdict for a function that returned."""
     match outcome:
         case Done():
-            return Finish()
+            return FINISHED
         case Retry(why=why, after=after):
             return failed(why or "asked to be run again", claimed, backoff, rng, after=after)
         case Snooze(delay=delay):

@@ -39,7 +39,8 @@ class Worker:
     Args:
         store: where the tasks are.
         tasks: what this worker can run. Others of its queues are left for workers that can.
-        queues: from which queues, and how many tasks of each at a time.
+        queues: from which queues, and how many tasks of each at a time. Of tasks that prove
+            quick, up to a tenth of a second's work is claimed ahead of that.
         resources: what tasks find as ``context.resources``.
         schedules: what to enqueue by the clock; the same in every worker.
         lease: how long a worker that stopped answering keeps its tasks. Others have them
@@ -192,12 +193,12 @@ class Worker:
                 await within(self._clock, lease.left(), self._store.retire(lease.worker))
             except Exception as error:
                 logger.warning("cannot end the lease early", extra={"error": repr(error)})
-        summary = {**self._verdicts, "leases_lost": self._settler.lost}
+        verdicts = {kind.lower(): number for kind, number in self._verdicts.items()}
+        summary = {**verdicts, "leases_lost": self._settler.lost}
         logger.info("worker stopped", extra={"summary": summary})
 
     def _ended(self, claimed: ClaimedTask, verdict: Verdict, completed: bool) -> None:
-        kind = "given_back" if verdict is GIVEN_BACK else type(verdict).__name__.lower()
-        self._verdicts[kind] += 1
+        self._verdicts["given_back" if verdict is GIVEN_BACK else type(verdict).__name__] += 1
         settlement = Settlement(id=claimed.id, lease=claimed.lease, verdict=verdict)
         self._settler.put(settlement, completed=completed)
         self._claimer.slot_freed(claimed.queue)
@@ -210,6 +211,7 @@ class Worker:
 
     async def _lease_lost(self) -> None:
         """Stops what ran under the lease, before others may start it."""
+        self._claimer.give_back_ready()
         self._runs.cancel_all(Cause.LEASE_LOST)
         await wait_any(self._clock, UNWIND_SECONDS, self._runs.idle)
 

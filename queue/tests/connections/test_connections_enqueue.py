@@ -5,16 +5,19 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Protocol
 from uuid import uuid4
 
+import asyncpg
 import psycopg
 import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, create_async_engine
 
 from colmillo import MemoryStore, NewTask, PostgresStore, Queue, migrate
+from colmillo.errors import DuplicateTask
 from colmillo.store import Finish, Settlement, State, TaskRecord, WorkerId
 
 if TYPE_CHECKING:
@@ -23,6 +26,10 @@ if TYPE_CHECKING:
 WAIT = 30
 PLAIN = NewTask(name="work", queue="main", payload="{}")
 UNIQUE = NewTask(name="work", queue="main", payload="{}", unique_hash=bytes(32))
+BLOCKED = """
+SELECT count(*) FROM pg_stat_activity
+WHERE datname = current_database() AND wait_event_type = 'Lock'
+"""
 MADRID_IN_SUMMER = timezone(timedelta(hours=2))
 
 
@@ -222,6 +229,94 @@ async def test_a_savepoint_of_the_caller(
     await engine.dispose()
     assert await store.counts() == {("main", State.WAITING): 2}
     assert (await store.enqueue([UNIQUE]))[0].inserted
+
+
+async def test_a_refused_batch_is_undone_and_the_transaction_goes_on(
+    caller: Caller, bare: PostgresStore, store: PostgresStore
+) -> None:
+    (holder,) = await store.enqueue([UNIQUE])
+    await bare.enqueue([PLAIN], connection=caller.connection)
+    refused = UNIQUE.with_options(duplicate="raise")
+    with pytest.raises(DuplicateTask) as caught:
+        await bare.enqueue([PLAIN, PLAIN.with_key("a"), refused], connection=caller.connection)
+    assert caught.value.existing == holder.id
+    await bare.enqueue([PLAIN], connection=caller.connection)
+    await caller.commit()
+    assert await store.counts() == {("main", State.WAITING): 3}
+
+
+async def test_duplicates_change_the_task_that_waits(
+    caller: Caller, bare: PostgresStore, store: PostgresStore
+) -> None:
+    late = UNIQUE.with_options(delay=timedelta(hours=1), duplicate="earlier")
+    lasting = replace(
+        UNIQUE.with_key("b"), unique_states="finished", unique_period=timedelta(days=10_000)
+    )
+    (holder,) = await store.enqueue([late])
+    (first, other) = await bare.enqueue(
+        [late.with_options(delay=timedelta(0)), lasting], connection=caller.connection
+    )
+    assert (first.id, first.happened, other.happened) == (holder.id, "earlier", "inserted")
+    changed = replace(UNIQUE, payload='{"x": 1}', duplicate="replace")
+    (second, again) = await bare.enqueue([changed, lasting], connection=caller.connection)
+    assert (second.id, second.happened) == (holder.id, "replaced")
+    assert (again.id, again.happened) == (other.id, "existing")
+    await caller.commit()
+    found = await store.get(holder.id)
+    assert found is not None
+    assert found.payload == '{"x": 1}'
+
+
+async def test_a_batch_that_fails_in_the_database_aborts_nothing(
+    caller: Caller, bare: PostgresStore, store: PostgresStore, pool: "Pool"
+) -> None:
+    await pool.execute("ALTER TABLE colmillo.tasks ADD CHECK (name <> 'bad')")
+    bad = [replace(PLAIN, name="bad").with_key("a"), UNIQUE]
+    with pytest.raises(Exception, match="violates check constraint"):
+        await bare.enqueue(bad, connection=caller.connection)
+    await bare.enqueue([UNIQUE, PLAIN], connection=caller.connection)
+    await caller.commit()
+    assert await store.counts() == {("main", State.WAITING): 2}
+
+
+@pytest.mark.parametrize("driver", ["asyncpg", "psycopg"])
+async def test_sqlalchemy_in_autocommit(
+    dsn: str, bare: PostgresStore, store: PostgresStore, driver: str
+) -> None:
+    url = dsn.replace("postgresql://", f"postgresql+{driver}://")
+    engine = create_async_engine(url, isolation_level="AUTOCOMMIT")
+    async with engine.connect() as connection:
+        await bare.enqueue([PLAIN, UNIQUE], connection=connection)
+        assert await store.counts() == {("main", State.WAITING): 2}
+        refused = UNIQUE.with_options(duplicate="raise")
+        with pytest.raises(DuplicateTask):
+            await bare.enqueue([PLAIN, refused], connection=connection)
+        assert await store.counts() == {("main", State.WAITING): 2}
+    await engine.dispose()
+
+
+async def test_a_batch_in_a_ring_of_waiting_transactions_is_tried_again(
+    caller: Caller, bare: PostgresStore, store: PostgresStore, pool: "Pool"
+) -> None:
+    mine, other, both = PLAIN.with_key("mine"), PLAIN.with_key("other"), PLAIN.with_key("both")
+    async with asyncio.timeout(WAIT), pool.acquire() as held:
+        opened = held.transaction()
+        await opened.start()
+        # The caller finds the ring, while the other one is patient for longer, then gives way.
+        await held.execute("SET LOCAL deadlock_timeout = '1h'; SET LOCAL lock_timeout = '500ms'")
+        await caller.execute("SET LOCAL deadlock_timeout = '300ms'")
+        await bare.enqueue([other], connection=held)
+        await bare.enqueue([mine], connection=caller.connection)
+        waiting = asyncio.create_task(bare.enqueue([mine], connection=held))
+        while not await pool.fetchval(BLOCKED):
+            assert not waiting.done()
+        batch = asyncio.create_task(bare.enqueue([both, other], connection=caller.connection))
+        with pytest.raises(asyncpg.LockNotAvailableError):
+            await waiting
+        await opened.rollback()
+        assert all(answer.inserted for answer in await batch)
+        await caller.commit()
+    assert await store.counts() == {("main", State.WAITING): 3}
 
 
 async def test_an_answer_that_does_not_come_is_given_up(

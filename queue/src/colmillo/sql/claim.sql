@@ -1,19 +1,20 @@
--- Takes due tasks for a worker whose lease lives. Index: tasks_waiting, tasks_pkey.
+-- Takes due tasks for a worker whose lease lives. Index: tasks_waiting.
 -- The recursion hops from priority to priority of each queue, so that tasks which are not due
 -- yet are never walked over; within one (queue, priority) the index gives them by due time.
--- Array equality over few ids keeps the update on the primary key whatever the statistics say.
--- $1 worker, $2 queues, $3 room per queue.
-WITH RECURSIVE lane AS (
-    SELECT
-        given.queue,
-        given.room,
-        (
-            SELECT task.priority
-            FROM {schema}.tasks AS task
-            WHERE task.worker IS NULL AND task.queue = given.queue
-            ORDER BY task.priority DESC
-            LIMIT 1
-        ) AS priority
+-- A floor is where an earlier claim of this (queue, priority) ended: running and dead rows below
+-- it are not walked over again. Rows are found again by their place: they are locked.
+-- A unique hash that only waiting tasks hold (it is longer than others) is released for good.
+-- The lock on the lease makes a rescue wait for claims under way, and is taken only when there
+-- is something to claim: an idle worker writes nothing.
+-- $1 worker, $2 queues, $3 room per queue, $4 queues, $5 priorities, $6 due times and $7 ids of
+-- the floors.
+WITH RECURSIVE floor AS MATERIALIZED (
+    SELECT *
+    FROM unnest($4::text[], $5::integer[], $6::timestamptz[], $7::bigint[])
+        AS given (queue, priority, run_at, id)
+),
+lane AS (
+    SELECT given.queue, given.room, 32768 AS priority
     FROM unnest($2::text[], $3::integer[]) AS given (queue, room)
     WHERE EXISTS (
         SELECT FROM {schema}.workers AS worker
@@ -23,38 +24,51 @@ WITH RECURSIVE lane AS (
     SELECT
         lane.queue,
         lane.room,
-        (
-            SELECT task.priority
-            FROM {schema}.tasks AS task
-            WHERE
-                task.worker IS NULL
-                AND task.queue = lane.queue
-                AND task.priority < lane.priority
-            ORDER BY task.priority DESC
-            LIMIT 1
+        greatest(
+            known.priority,
+            (
+                SELECT task.priority
+                FROM {schema}.tasks AS task
+                WHERE
+                    task.queue = lane.queue
+                    AND task.priority < lane.priority
+                    AND task.priority > coalesce(known.priority, -32769)
+                ORDER BY task.priority DESC
+                LIMIT 1
+            )
         )
     FROM lane
+    CROSS JOIN LATERAL (
+        SELECT max(floor.priority) AS priority
+        FROM floor
+        WHERE floor.queue = lane.queue AND floor.priority < lane.priority
+    ) AS known
     WHERE lane.priority IS NOT NULL
 ),
 picked AS MATERIALIZED (
-    SELECT chosen.id
-    FROM (SELECT DISTINCT queue, room FROM lane) AS wanted
+    SELECT chosen.place
+    FROM unnest($2::text[], $3::integer[]) AS wanted (queue, room)
     CROSS JOIN LATERAL (
-        SELECT due.id
+        SELECT due.place
         FROM (
-            SELECT lane.priority
+            SELECT
+                lane.priority,
+                coalesce(floor.run_at, '-infinity') AS run_at,
+                coalesce(floor.id, 0) AS id
             FROM lane
-            WHERE lane.queue = wanted.queue AND lane.priority IS NOT NULL
+            LEFT JOIN floor ON floor.queue = lane.queue AND floor.priority = lane.priority
+            WHERE lane.queue = wanted.queue AND lane.priority < 32768
             ORDER BY lane.priority DESC
         ) AS step
         CROSS JOIN LATERAL (
-            SELECT task.id
+            SELECT task.ctid AS place
             FROM {schema}.tasks AS task
             WHERE
                 task.worker IS NULL
                 AND task.queue = wanted.queue
                 AND task.priority = step.priority
                 AND task.run_at <= statement_timestamp()
+                AND (task.run_at, task.id) > (step.run_at, step.id)
             ORDER BY task.run_at, task.id
             LIMIT wanted.room
             FOR UPDATE SKIP LOCKED
@@ -62,14 +76,31 @@ picked AS MATERIALIZED (
         LIMIT wanted.room
     ) AS chosen
 ),
+alive AS MATERIALIZED (
+    SELECT worker.id
+    FROM {schema}.workers AS worker
+    WHERE
+        worker.id = $1::uuid
+        AND worker.expires_at > statement_timestamp()
+        AND EXISTS (SELECT FROM picked)
+    FOR KEY SHARE
+),
 claimed AS (
     UPDATE {schema}.tasks AS task
-    SET worker = $1::uuid, lease = task.lease + 1, attempt = task.attempt + 1
-    WHERE task.id = ANY (ARRAY(SELECT picked.id FROM picked)) AND task.worker IS NULL
+    SET
+        worker = $1::uuid,
+        lease = task.lease + 1,
+        attempt = task.attempt + 1,
+        unique_hash = CASE WHEN octet_length(task.unique_hash) = 32 THEN task.unique_hash END
+    WHERE
+        task.ctid = ANY (ARRAY(SELECT picked.place FROM picked))
+        AND task.worker IS NULL
+        AND EXISTS (SELECT FROM alive)
     RETURNING
         task.id, task.lease, task.name, task.queue, task.payload, task.attempt,
         task.max_attempts, task.enqueued_at, task.run_at, task.priority
 )
-SELECT id, lease, name, queue, payload, attempt, max_attempts, enqueued_at, run_at
+SELECT
+    id, lease, name, queue, payload, attempt, max_attempts, enqueued_at, run_at, priority
 FROM claimed
 ORDER BY priority DESC, run_at, id

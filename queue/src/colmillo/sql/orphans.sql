@@ -1,12 +1,12 @@
--- The running tasks of workers without a lease, a page of them, locked. Index: tasks_running.
--- What a transaction holds at the moment is left for the next rescue.
--- $1 after this id, $2 page size.
+-- The running tasks of these workers, and of workers nobody knows. No index names the worker, so
+-- that a claim changes none: this reads the whole table, and runs only when a worker died.
+-- $1 workers.
 SELECT task.id
 FROM {schema}.tasks AS task
 WHERE
     task.worker IS NOT NULL
-    AND task.id > $1::bigint
-    AND NOT EXISTS (SELECT FROM {schema}.workers AS worker WHERE worker.id = task.worker)
+    AND (
+        task.worker = ANY ($1::uuid[])
+        OR NOT EXISTS (SELECT FROM {schema}.workers AS worker WHERE worker.id = task.worker)
+    )
 ORDER BY task.id
-LIMIT $2::integer
-FOR UPDATE OF task SKIP LOCKED

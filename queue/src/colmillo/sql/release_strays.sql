@@ -1,4 +1,5 @@
--- Gives back the worker's tasks that it does not know of, attempts restored. Index: tasks_running.
+-- Gives back the worker's tasks that it does not know of, attempts restored.
+-- Reads the whole table: for claims whose answer was lost.
 -- $1 worker, $2 ids the worker knows.
 UPDATE {schema}.tasks
 SET worker = NULL, attempt = attempt - 1

@@ -1,3 +1,4 @@
--- Ends a worker's lease. Index: workers_pkey.
+-- Ends a worker's lease; the next rescue sees to what it held, and forgets it.
+-- Index: workers_pkey.
 -- $1 worker.
-DELETE FROM {schema}.workers WHERE id = $1::uuid
+UPDATE {schema}.workers SET expires_at = '-infinity' WHERE id = $1::uuid

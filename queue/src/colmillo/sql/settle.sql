@@ -1,6 +1,7 @@
 -- Carries verdicts out where id and lease still match. Index: tasks_pkey.
 -- A task whose ending is not null leaves for the archive; one whose delay is not null waits
--- again; any other is done. The error history keeps its latest entries.
+-- again; any other is done. The error history keeps its latest entries. Answers with what it
+-- settled, in one row.
 -- $1 ids, $2 leases, $3 endings, $4 delays in seconds, $5 attempts given back (0 or 1),
 -- $6 errors, $7 errors kept.
 WITH verdict AS MATERIALIZED (
@@ -51,6 +52,5 @@ again AS (
         AND verdict.delay IS NOT NULL
     RETURNING task.id, task.lease
 )
-SELECT id, lease FROM gone
-UNION ALL
-SELECT id, lease FROM again
+SELECT array_agg(id) AS ids, array_agg(lease) AS leases
+FROM (SELECT id, lease FROM gone UNION ALL SELECT id, lease FROM again) AS settled

@@ -8,7 +8,7 @@ To test a store, subclass `StoreConformance` and give it a fixture ``harness``::
             self.sibling = MyStore(...)     # a second handle on the same tasks
 
         async def advance(self, by: timedelta) -> None:
-            ...                             # makes what is stored look as much older
+            ...                             # moves the store's clock on
 
 
     class TestMyStore(StoreConformance):
@@ -29,6 +29,7 @@ from colmillo.testing.suite.harness import Harness
 from colmillo.testing.suite.leases import LeaseConformance
 from colmillo.testing.suite.schedule import ScheduleConformance
 from colmillo.testing.suite.settling import SettleConformance
+from colmillo.testing.suite.unique import UniqueConformance
 
 
 @pytest.mark.asyncio
@@ -38,6 +39,7 @@ class StoreConformance(
     SettleConformance,
     LeaseConformance,
     ScheduleConformance,
+    UniqueConformance,
 ):
     """All of it."""
 

@@ -33,7 +33,7 @@ class Harness(Protocol):
     """Another handle on the same tasks, as another process would have it."""
 
     async def advance(self, by: timedelta) -> None:
-        """Makes everything that is stored look as much older."""
+        """Moves the store's clock on, for both handles."""
         ...
 
 

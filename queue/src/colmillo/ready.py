@@ -1,0 +1,98 @@
+"""Tasks that are claimed and wait, for a moment, for a slot of their queue."""
+
+from collections import deque
+from collections.abc import Iterable
+
+from colmillo.clock import Clock
+from colmillo.lease import Lease
+from colmillo.store import ClaimedTask, TaskId
+
+AHEAD_SECONDS = 0.1
+"""So much work, at the pace of late, may be claimed ahead. Slow tasks are never claimed ahead."""
+
+MOST = 1000
+"""No queue has more than this ahead."""
+
+WINDOW_SECONDS = 0.02
+"""The pace is taken over at least this long."""
+
+PATIENCE_SECONDS = 1.0
+"""What waited longer goes back to the store: the pace has changed."""
+
+
+class Lane:
+    """One queue: its tasks ahead, and how fast its tasks ended of late."""
+
+    def __init__(self, now: float) -> None:
+        self.tasks: deque[tuple[ClaimedTask, Lease]] = deque()
+        self.since = now
+        self.ended = 0
+        self.allowed = 0
+        self.moved = False
+        self.moved_at = now
+
+
+class Ready:
+    """The tasks ahead of all queues of a worker."""
+
+    def __init__(self, clock: Clock, queues: Iterable[str]) -> None:
+        self._clock = clock
+        now = clock.monotonic()
+        self._lanes = {queue: Lane(now) for queue in queues}
+
+    def tasks(self) -> list[TaskId]:
+        """What waits here."""
+        return [claimed.id for lane in self._lanes.values() for claimed, _ in lane.tasks]
+
+    def ended(self, queue: str) -> None:
+        """A task of the queue ended: one more for its pace."""
+        self._lanes[queue].ended += 1
+
+    def put(self, claimed: ClaimedTask, lease: Lease) -> None:
+        """Keeps a claimed task until there is a slot."""
+        lane = self._lanes[claimed.queue]
+        lane.moved = lane.moved or not lane.tasks
+        lane.tasks.append((claimed, lease))
+
+    def take(self, queue: str) -> tuple[ClaimedTask, Lease] | None:
+        """The next task for a slot."""
+        lane = self._lanes[queue]
+        if not lane.tasks:
+            return None
+        lane.moved = True
+        return lane.tasks.popleft()
+
+    def room(self, queue: str) -> int:
+        """How many more may be claimed ahead; none while more than half of them wait."""
+        lane = self._lanes[queue]
+        now = self._clock.monotonic()
+        passed = now - lane.since
+        if passed >= WINDOW_SECONDS:
+            lane.allowed = min(int(lane.ended / passed * AHEAD_SECONDS), MOST)
+            lane.since, lane.ended = now, 0
+        waiting = len(lane.tasks)
+        return lane.allowed - waiting if waiting <= lane.allowed // 2 else 0
+
+    def stale(self) -> list[ClaimedTask]:
+        """Takes the tasks of queues whose slots have been taken for too long."""
+        now = self._clock.monotonic()
+        late: list[Lane] = []
+        for lane in self._lanes.values():
+            if lane.moved:
+                lane.moved, lane.moved_at = False, now
+            elif lane.tasks and now - lane.moved_at >= PATIENCE_SECONDS:
+                late.append(lane)
+        return self._emptied(late)
+
+    def clear(self) -> list[ClaimedTask]:
+        """Takes all tasks."""
+        return self._emptied(self._lanes.values())
+
+    def _emptied(self, lanes: Iterable[Lane]) -> list[ClaimedTask]:
+        taken: list[ClaimedTask] = []
+        for lane in lanes:
+            taken += [claimed for claimed, _ in lane.tasks]
+            lane.tasks.clear()
+            lane.allowed = lane.ended = 0
+            lane.since = self._clock.monotonic()
+        return taken

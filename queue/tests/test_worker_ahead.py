@@ -1,0 +1,124 @@
+"""Claiming ahead of the slots: for quick tasks only, and never at anybody's cost."""
+
+import asyncio
+from collections import Counter
+from datetime import timedelta
+
+import pytest
+
+from colmillo import Context, MemoryStore, Queue, Task, Worker, task
+from colmillo.store import State
+from colmillo.testing import FakeClock
+from colmillo.testing.trouble import TroubledStore
+from colmillo.testing.working import working
+
+SLOTS = 2
+QUICK = 0.005
+BACKLOG = 2000
+
+
+class Scene:
+    """A worker with two slots and tasks of a length that can be changed."""
+
+    def __init__(self) -> None:
+        self.clock = FakeClock()
+        self.memory = MemoryStore(self.clock)
+        self.store = TroubledStore(self.memory)
+        self.seconds = QUICK
+        self.running = 0
+        self.peak = 0
+        self.ran = Counter[int]()
+
+        @task()
+        async def job(ctx: Context[None], number: int) -> None:
+            self.running += 1
+            self.peak = max(self.peak, self.running)
+            self.ran[number] += 1
+            try:
+                await ctx.clock.sleep(self.seconds)
+            finally:
+                self.running -= 1
+
+        self.job: Task[[int]] = job
+        self.worker = Worker(self.store, tasks=[job], queues={"default": SLOTS}, clock=self.clock)
+
+    async def fill(self) -> None:
+        await Queue(self.memory).enqueue_many([self.job.new(n) for n in range(BACKLOG)])
+
+    async def held(self) -> int:
+        """How many tasks the store thinks are running."""
+        return (await self.memory.counts()).get(("default", State.RUNNING), 0)
+
+
+@pytest.fixture
+async def scene() -> Scene:
+    scene = Scene()
+    await scene.fill()
+    return scene
+
+
+async def advance(scene: Scene, seconds: float) -> None:
+    """In steps, so that time passes between a task's end and the next one's start."""
+    for _ in range(round(seconds / QUICK)):
+        await scene.clock.advance(QUICK)
+
+
+async def test_quick_tasks_are_claimed_ahead_and_run_two_at_a_time(scene: Scene) -> None:
+    async with working(scene.worker):
+        await advance(scene, 1)
+        assert SLOTS < await scene.held() <= 2 * SLOTS / QUICK * 0.1
+        scene.store.calls.clear()
+        before = scene.ran.total()
+        await advance(scene, 1)
+        assert scene.ran.total() - before > 100
+        assert scene.store.calls["claim"] <= 30
+    assert scene.peak == SLOTS
+
+
+async def test_slow_tasks_are_never_claimed_ahead(scene: Scene) -> None:
+    scene.seconds = 0.5
+    async with working(scene.worker):
+        for _ in range(100):
+            await scene.clock.advance(0.1)
+            assert await scene.held() <= SLOTS + 1
+
+
+async def test_when_tasks_become_slow_what_was_claimed_ahead_is_given_back(scene: Scene) -> None:
+    async with working(scene.worker):
+        await advance(scene, 1)
+        assert await scene.held() > SLOTS
+        scene.seconds = 60
+        await advance(scene, 4)
+        assert await scene.held() == SLOTS
+    assert scene.ran.most_common(1)[0][1] == 1
+
+
+async def test_stop_gives_back_what_has_not_started(scene: Scene) -> None:
+    run = asyncio.create_task(scene.worker.run())
+    await advance(scene, 1)
+    scene.seconds = 10
+    await scene.clock.advance(QUICK)
+    assert await scene.held() > SLOTS
+    scene.worker.stop()
+    await scene.clock.advance(0.1)
+    assert await scene.held() == SLOTS
+    started = scene.ran.total()
+    await scene.clock.advance(20)
+    assert run.done()
+    assert scene.ran.total() == started
+    assert await scene.memory.counts() == {("default", State.WAITING): BACKLOG - started}
+    assert await scene.memory.next_due(["default"]) == timedelta(0)
+
+
+async def test_what_is_claimed_ahead_under_a_lost_lease_is_not_started(scene: Scene) -> None:
+    async with working(scene.worker):
+        await advance(scene, 1)
+        scene.seconds = 1
+        scene.store.down = True
+        before = scene.ran.total()
+        await scene.clock.advance(60)
+        assert scene.ran.total() - before < 100
+        scene.store.down = False
+        scene.seconds = QUICK
+        await advance(scene, 12)
+    assert scene.ran.most_common(1)[0][1] <= 2
