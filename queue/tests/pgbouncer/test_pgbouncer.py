@@ -25,6 +25,7 @@ from colmillo import Context, NewTask, PostgresStore, Queue, Worker, migrate, ta
 from colmillo.schema import check, latest
 from colmillo.store import Finish, Settlement, State, WorkerId
 from colmillo.sync import SyncQueue
+from colmillo.testing import database_clock
 from colmillo.testing.conformance import StoreConformance
 from colmillo.testing.working import working
 
@@ -36,11 +37,6 @@ WAIT = 60
 TASKS = 1_000
 PLAIN = NewTask(name="work", queue="main", payload="{}")
 UNIQUE = NewTask(name="work", queue="main", payload="{}", unique_hash=bytes(32))
-AGE = (
-    "UPDATE colmillo.tasks SET run_at = run_at - $1::interval,"
-    " enqueued_at = enqueued_at - $1::interval",
-    "UPDATE colmillo.workers SET expires_at = expires_at - $1::interval",
-)
 
 
 @pytest.fixture
@@ -57,15 +53,23 @@ class Harness:
         self.sibling = PostgresStore(other, listen_pool=direct)
 
     async def advance(self, by: timedelta) -> None:
-        async with self._pool.acquire() as connection, connection.transaction():
-            for statement in AGE:
-                await connection.execute(statement, by)
+        await database_clock.advance(self._pool, by)
 
 
 class TestThroughPgbouncer(StoreConformance):
     @pytest.fixture
+    async def clock(self, dsn: str) -> None:
+        """PgBouncer hands no search_path on: its sessions find the clock by the database's."""
+        await database_clock.install(dsn)
+        connection = await asyncpg.connect(dsn)
+        name = await connection.fetchval("SELECT quote_ident(current_database())")
+        path = database_clock.SETTINGS["search_path"]
+        await connection.execute(f"ALTER DATABASE {name} SET search_path = {path}")
+        await connection.close()
+
+    @pytest.fixture
     async def harness(
-        self, pool: "Pool", pooled_pool: "Pool", pooled_dsn: str
+        self, clock: None, pool: "Pool", pooled_pool: "Pool", pooled_dsn: str
     ) -> AsyncIterator[Harness]:
         async with asyncpg.create_pool(
             pooled_dsn, min_size=1, max_size=10, statement_cache_size=0
