@@ -25,10 +25,10 @@ unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run test install check lint format lock image image-test clean
+.PHONY: help run test test-pgbouncer bench install check lint format lock image image-test clean
 
 help: ## Lists these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo 'ARGS="…" is handed on, e.g. make test ARGS="-k retry"; another Python beside the usual one:'
 	@echo 'make test PYTHON=python3.13 VENV=.venv-3.13'
 
@@ -41,6 +41,12 @@ test: $(STAMP) ## Runs every test; needs no service
 	$(BIN)/pytest queue $(ARGS) || status=$$?; \
 	$(BIN)/pytest $(ARGS) || status=$$?; \
 	exit $$status
+
+test-pgbouncer: $(STAMP) ## Runs the queue's tests behind a real PgBouncer (Debian's package)
+	$(BIN)/pytest queue -m pgbouncer $(ARGS)
+
+bench: $(STAMP) ## Measures the queue beside its peers; see docs/benchmarks.md
+	@$(BIN)/python benchmarks/queue/run.py $(ARGS)
 
 install: $(STAMP) ## Makes .venv with the heraldo and colmillo commands
 	@echo 'Ready: $(BIN)/heraldo and $(BIN)/colmillo' >&2

@@ -1,10 +1,16 @@
-"""One Postgres for the session, one database per test, copied from a migrated template."""
+"""One Postgres for the session, one database per test, copied from a migrated template.
+
+The server is the embedded one, or that of COLMILLO_TEST_DSN, the address of a superuser's
+database in the form postgresql://user@host/database?…; see on_postgres.py.
+"""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Iterator
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
+from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
@@ -17,9 +23,31 @@ if TYPE_CHECKING:
 
 pytest.register_assert_rewrite("colmillo.testing.suite")
 
-TEMPLATE = "colmillo_template"
+TEMPLATE = f"colmillo_template_{os.getpid()}"
 
 _numbers = count(1)
+
+
+class Server(Protocol):
+    """A running Postgres."""
+
+    def dsn(self, database: str = "postgres") -> str:
+        """The address of one of its databases."""
+        ...
+
+
+class GivenServer:
+    """A server that somebody else runs."""
+
+    def __init__(self, address: str) -> None:
+        self._parts = urlsplit(address)
+
+    def dsn(self, database: str = "postgres") -> str:
+        """See `Server.dsn`."""
+        # Not geturl(): it would drop the empty host of an address with a socket.
+        parts = self._parts
+        query = f"?{parts.query}" if parts.query else ""
+        return f"{parts.scheme}://{parts.netloc}/{database}{query}"
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -30,8 +58,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
-    """The session's server, without the promise to survive a power cut."""
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The session's server; an embedded one is without the promise to survive a power cut."""
+    if address := os.environ.get("COLMILLO_TEST_DSN"):
+        yield GivenServer(address)
+        return
     embedded = EmbeddedPostgres(tmp_path_factory.mktemp("postgres"), durable=False)
     embedded.start()
     yield embedded
@@ -39,7 +70,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgre
 
 
 @pytest.fixture(scope="session")
-def template(server: EmbeddedPostgres) -> str:
+def template(server: Server) -> Iterator[str]:
     """The name of a database in which the queue's schema is installed."""
 
     async def make() -> None:
@@ -51,18 +82,19 @@ def template(server: EmbeddedPostgres) -> str:
             await connection.close()
 
     asyncio.run(make())
-    return TEMPLATE
+    yield TEMPLATE
+    asyncio.run(_execute(server, f'DROP DATABASE "{TEMPLATE}"'))
 
 
 @pytest.fixture
-async def dsn(server: EmbeddedPostgres, template: str) -> AsyncIterator[str]:
+async def dsn(server: Server, template: str) -> AsyncIterator[str]:
     """A database of the test's own, with the queue's schema."""
     async for address in _database(server, template):
         yield address
 
 
 @pytest.fixture
-async def empty_dsn(server: EmbeddedPostgres) -> AsyncIterator[str]:
+async def empty_dsn(server: Server) -> AsyncIterator[str]:
     """A database of the test's own with nothing in it."""
     async for address in _database(server, "template0"):
         yield address
@@ -82,14 +114,14 @@ async def empty_pool(empty_dsn: str) -> "AsyncIterator[Pool]":
         yield opened
 
 
-async def _database(server: EmbeddedPostgres, template: str) -> AsyncIterator[str]:
-    name = f"test_{next(_numbers)}"
+async def _database(server: Server, template: str) -> AsyncIterator[str]:
+    name = f"test_{os.getpid()}_{next(_numbers)}"
     await _execute(server, f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
     yield server.dsn(name)
     await _execute(server, f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
-async def _execute(server: EmbeddedPostgres, statement: str) -> None:
+async def _execute(server: Server, statement: str) -> None:
     connection = await asyncpg.connect(server.dsn())
     try:
         await connection.execute(statement)

@@ -79,7 +79,7 @@ def test_the_worker_with_middleware_can_be_made() -> None:
 def test_the_tests_it_names_exist() -> None:
     named = re.findall(r"\| `(test_\w+)` \|", README)
     suite = Path(colmillo.testing.suite.__file__).parent
-    files = [*TESTS.glob("test_*.py"), *suite.glob("*.py")]
+    files = [*TESTS.rglob("test_*.py"), *suite.glob("*.py")]
     source = "".join(path.read_text(encoding="utf-8") for path in files)
     assert len(named) > 8
     assert [name for name in named if f"def {name}(" not in source] == []

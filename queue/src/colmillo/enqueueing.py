@@ -1,24 +1,25 @@
 """Enqueueing unique tasks in Postgres: one statement per layer of a batch, all or nothing."""
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-import asyncpg
-
 from colmillo.duplicates import Ask, plan, refuse_twins, refused
 from colmillo.errors import ColmilloError
+from colmillo.foreign import sqlstate
 from colmillo.store import Enqueued, NewTask, TaskId
 
 if TYPE_CHECKING:
-    from colmillo.database import Connection, Database
+    from colmillo.database import Database
+    from colmillo.foreign import Opened, Row
 
 _ROUNDS = 20
 """So often an enqueue looks again for a holder that was gone before it could be named."""
 
 _DEADLOCKS = 3
 """So often a batch is tried again that Postgres found in a ring of waiting transactions."""
+
+_DEADLOCK = "40P01"
 
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -49,14 +50,17 @@ class UniqueEnqueue:
             for _ in range(_DEADLOCKS):
                 # Each statement takes its hashes in order; a ring needs a second round of
                 # questions, or locks that the caller's transaction had before.
-                with suppress(asyncpg.DeadlockDetectedError):
+                try:
                     async with self._database.undoable(open_connection):
                         return await self._ask_all(layers, open_connection)
+                except Exception as error:
+                    if sqlstate(error) != _DEADLOCK:
+                        raise
             async with self._database.undoable(open_connection):
                 return await self._ask_all(layers, open_connection)
 
     async def _ask_all(
-        self, layers: Sequence[Sequence[Ask]], connection: "Connection"
+        self, layers: Sequence[Sequence[Ask]], connection: "Opened"
     ) -> list[Enqueued]:
         answers: dict[int, Enqueued] = {}
         for layer in layers:
@@ -64,7 +68,7 @@ class UniqueEnqueue:
                 answers |= ask.answers(answer)
         return [answers[position] for position in range(len(answers))]
 
-    async def _ask(self, layer: Sequence[Ask], connection: "Connection") -> list[Enqueued]:
+    async def _ask(self, layer: Sequence[Ask], connection: "Opened") -> list[Enqueued]:
         answers: dict[int, Enqueued] = {}
         changing = any(
             ask.task.duplicate in ("replace", "earlier") or ask.task.unique_states == "finished"
@@ -114,7 +118,7 @@ def _microseconds(period: timedelta | None) -> int | None:
     return None if period is None else period // _MICROSECOND
 
 
-def _answer(ask: Ask, row: asyncpg.Record) -> Enqueued:
+def _answer(ask: Ask, row: "Row") -> Enqueued:
     answer = Enqueued(id=TaskId(row["id"]), happened=row["happened"])
     if answer.happened == "existing" and ask.task.duplicate == "raise":
         raise refused(ask.task, answer.id)

@@ -3,7 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, nullcontext
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, cast
 
@@ -18,7 +18,7 @@ from colmillo.checks import (
     check_tasks,
     storable_error,
 )
-from colmillo.database import Database
+from colmillo.database import Database, is_asyncpg
 from colmillo.duplicates import unrefused
 from colmillo.enqueueing import UniqueEnqueue, columns
 from colmillo.floors import Floors
@@ -45,7 +45,8 @@ from colmillo.store import (
 )
 
 if TYPE_CHECKING:
-    from colmillo.database import Connection, Pool
+    from colmillo.database import Pool
+    from colmillo.foreign import Opened, Row
 
 _TICKS_KEPT = timedelta(days=7)
 
@@ -53,25 +54,31 @@ _TICKS_KEPT = timedelta(days=7)
 class PostgresStore(PostgresOperations, PostgresControls):
     """Everything `Store` promises, for any number of processes on one database.
 
-    ``pool`` is an `asyncpg.Pool`, which stays the caller's; `colmillo.migrate` has to have run
-    for ``schema``. Every statement gives up with TimeoutError after ``command_timeout``, as does
-    waiting for one of the pool's connections. ``notify`` false leaves notifications out, for
-    fleets whose workers poll only. A ``connection`` is an asyncpg connection or what a pool's
-    ``acquire`` gives; under REPEATABLE READ or above a duplicate may, as any conflict there,
-    end the caller's transaction with a serialisation failure.
+    ``pool`` is an `asyncpg.Pool`, which stays the caller's (None: every call has to come with a
+    ``connection``, as in programs that only enqueue); `colmillo.migrate` has to have run for
+    ``schema``. Every statement gives up with TimeoutError after ``command_timeout``, as does
+    waiting for one of the pool's connections. A ``connection`` is asyncpg's or what its pool's
+    ``acquire`` gives, a psycopg 3 ``AsyncConnection``, or an ``AsyncConnection`` or
+    ``AsyncSession`` of SQLAlchemy 2 over one of the two; under REPEATABLE READ or above a
+    duplicate may, as any conflict there, end the caller's transaction with a serialisation
+    failure.
 
-    Listening takes one of the pool's connections for as long as it lasts.
+    Listening takes one of the pool's connections for as long as it lasts, or of
+    ``listen_pool``'s, for when ``pool`` leads through PgBouncer in transaction mode, which
+    cannot listen. ``notify`` false leaves notifications out, sent and heard: workers poll.
     """
 
     def __init__(
         self,
-        pool: "Pool",
+        pool: "Pool | None",
         schema: str = DEFAULT_SCHEMA,
         *,
         command_timeout: timedelta = timedelta(seconds=30),
         notify: bool = True,
+        listen_pool: "Pool | None" = None,
     ) -> None:
         super().__init__(Database(pool, command_timeout.total_seconds()), queries(schema))
+        self._listening = Database(listen_pool or pool, command_timeout.total_seconds())
         self._schema = schema
         self._floors = Floors()
         self._rescued = False
@@ -247,19 +254,22 @@ class PostgresStore(PostgresOperations, PostgresControls):
         return {(row["queue"], State(row["state"])): row["tasks"] for row in rows}
 
     def listen(self, wake: Callable[[str], None]) -> AbstractAsyncContextManager[None]:
-        """Hears of committed tasks on a connection of its own; see `Listener`."""
-        return Listener(self._database, self._channel, wake).open()
+        """Hears of committed tasks on a connection of its own; see `Listener`.
 
-    async def _fetch(
-        self, connection: "Connection", query: str, *args: object
-    ) -> list[asyncpg.Record]:
+        Hears nothing, at no cost, when the store leaves notifications out.
+        """
+        if self._notify is None:
+            return nullcontext()
+        return Listener(self._listening, self._channel, wake).open()
+
+    async def _fetch(self, connection: "Opened", query: str, *args: object) -> "Sequence[Row]":
         return await connection.fetch(self._sql[query], *args, timeout=self._database.timeout)
 
     async def _enqueue_plain(
         self, tasks: Sequence[NewTask], connection: object | None
     ) -> list[Enqueued]:
-        if len(tasks) >= copying.LEAST:
-            async with self._database.connection(connection) as open_connection:
+        async with self._database.connection(connection) as open_connection:
+            if len(tasks) >= copying.LEAST and is_asyncpg(open_connection):
                 return await copying.copy(
                     open_connection,
                     self._sql,
@@ -269,9 +279,9 @@ class PostgresStore(PostgresOperations, PostgresControls):
                     sequence=self._sequence,
                     seconds=self._database.timeout,
                 )
-        rows = await self._database.fetch(
-            self._sql["enqueue_plain"], *columns(tasks), self._notify, connection=connection
-        )
+            rows = await self._fetch(
+                open_connection, "enqueue_plain", *columns(tasks), self._notify
+            )
         return [Enqueued(id=TaskId(row["id"])) for row in rows]
 
 

@@ -1,7 +1,7 @@
 """What people do with single tasks in Postgres: `colmillo.operations`."""
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 import asyncpg
@@ -31,6 +31,7 @@ class PostgresOperations:
     """The part of `PostgresStore` that is not for workers' every minute."""
 
     _database: "Database"
+    _listening: "Database"
     _sql: Mapping[str, str]
     _channel: str
     _notify: str | None
@@ -112,7 +113,9 @@ class PostgresOperations:
 
     def listen_results(self, wake: Callable[[str], None]) -> AbstractAsyncContextManager[None]:
         """Hears of kept results on a connection of its own; see `Listener`."""
-        return Listener(self._database, self._channel + RESULTS, wake).open()
+        if self._notify is None:
+            return nullcontext()
+        return Listener(self._listening, self._channel + RESULTS, wake).open()
 
     async def settle_with_results(
         self, settlements: Sequence[Settlement], connection: object | None

@@ -26,9 +26,10 @@ class Queue:
     ) -> list[Enqueued]:
         """Adds the tasks, all or none, and answers in their order.
 
-        With a ``connection`` they become part of its open transaction: they appear when it
-        commits and never when it does not. A unique task that is there already is not added
-        again; the answer names the one that is there and says what became of it.
+        With a ``connection`` (see the store for what it may be) they become part of its open
+        transaction: they appear when it commits and never when it does not. A unique task that
+        is there already is not added again; the answer names the one that is there and says
+        what became of it.
 
         Raises:
             InvalidTask: a task that cannot be stored.

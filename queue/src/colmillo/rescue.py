@@ -55,7 +55,7 @@ async def fetch(
     database: "Database", connection: "Connection", query: str, *args: object
 ) -> list[asyncpg.Record]:
     """One statement of the rescue."""
-    return await database.fetch(query, *args, connection=connection)
+    return await connection.fetch(query, *args, timeout=database.timeout)
 
 
 async def _free(
