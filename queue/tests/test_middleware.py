@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -109,7 +109,7 @@ async def test_a_layer_can_turn_one_outcome_into_another(scene: Scene) -> None:
 
 
 async def test_what_is_no_outcome_is_a_failure(scene: Scene) -> None:
-    scene.ends = 0  # type: ignore[assignment]
+    scene.ends = cast("Any", 0)
     failed = await scene.store.get(await scene.run(scene.layer("a")))
     assert failed is not None
     assert failed.errors[0].startswith("TypeError: a task returns an Outcome or None, not int")
