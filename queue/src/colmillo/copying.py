@@ -33,7 +33,7 @@ async def copy(
     process die in between, workers find the tasks when they poll.
     """
     (row,) = await connection.fetch(sql["reserve_ids"], len(tasks), sequence, timeout=seconds)
-    ids: list[int] = row["ids"]
+    ids: list[TaskId] = row["ids"]
     now: datetime = row["now"]
     await connection.copy_records_to_table(
         "tasks",
@@ -51,7 +51,7 @@ async def copy(
     if channel is not None:
         queues = list({task.queue for task in tasks})
         await connection.fetch(sql["notify"], channel, queues, timeout=seconds)
-    return [Enqueued(id=TaskId(task_id)) for task_id in ids]
+    return [Enqueued(id=task_id) for task_id in ids]
 
 
 def due(task: NewTask, now: datetime) -> datetime:

@@ -67,20 +67,23 @@ class Declared(Generic[P]):
             payload = payload_text(values)
         except InvalidTask as error:
             raise InvalidTask(f"{self.name}: {error.detail}") from None
-        new = NewTask(
+        unique = options.unique
+        if unique is None:
+            return NewTask(
+                name=self.name,
+                queue=options.queue,
+                payload=payload,
+                priority=options.priority,
+                max_attempts=options.max_attempts,
+            )
+        chosen = values.keys() if unique.args is None else unique.args
+        picked = {name: values[name] for name in chosen}
+        return NewTask(
             name=self.name,
             queue=options.queue,
             payload=payload,
             priority=options.priority,
             max_attempts=options.max_attempts,
-        )
-        unique = options.unique
-        if unique is None:
-            return new
-        chosen = values.keys() if unique.args is None else unique.args
-        picked = {name: values[name] for name in chosen}
-        return replace(
-            new,
             unique_hash=args_hash(self.name, options.queue, picked),
             unique_period=unique.period,
             unique_states=unique.states,
