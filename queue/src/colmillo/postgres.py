@@ -20,7 +20,7 @@ from colmillo.checks import (
 )
 from colmillo.database import Database, is_asyncpg
 from colmillo.duplicates import unrefused
-from colmillo.enqueueing import UniqueEnqueue, columns
+from colmillo.enqueueing import UniqueEnqueue, columns, scalars
 from colmillo.floors import Floors
 from colmillo.listener import Listener
 from colmillo.postgres_controls import PostgresControls
@@ -279,9 +279,13 @@ class PostgresStore(PostgresOperations, PostgresControls):
                     sequence=self._sequence,
                     seconds=self._database.timeout,
                 )
-            rows = await self._fetch(
-                open_connection, "enqueue_plain", *columns(tasks), self._notify
+            # One by itself needs no arrays, which the driver takes long to write.
+            query, values = (
+                ("enqueue_one", scalars(tasks[0]))
+                if len(tasks) == 1
+                else ("enqueue_plain", columns(tasks))
             )
+            rows = await self._fetch(open_connection, query, *values, self._notify)
         return [Enqueued(id=TaskId(row["id"])) for row in rows]
 
 
