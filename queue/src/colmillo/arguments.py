@@ -21,6 +21,7 @@ WHICH_CONTEXT = (
     "an async function takes a Context, one in a thread a ThreadContext, "
     "and one in a process neither"
 )
+_decode = json.JSONDecoder().raw_decode
 BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
 
@@ -83,15 +84,13 @@ class Arguments:
         Raises:
             InvalidTask: the payload was written for other parameters than these.
         """
-        try:
-            given: Any = json.loads(payload)
-        except ValueError:
-            raise InvalidTask("the payload is no JSON") from None
+        given = parsed(payload)
         if not isinstance(given, dict):
             raise InvalidTask("the payload is no JSON object")
         if given.keys() != self.codecs.keys():
             self._check_names(given)
-        return {name: self.codecs[name].decode(value, name) for name, value in given.items()}
+        codecs = self.codecs
+        return {name: codecs[name].decode(value, name) for name, value in given.items()}
 
     def _check_names(self, given: Mapping[str, object]) -> None:
         for name in given.keys() - self.codecs.keys():
@@ -103,6 +102,20 @@ class Arguments:
     def shape(self) -> dict[str, str]:
         """The parameters and their types, as people write them."""
         return {name: codec.name for name, codec in self.codecs.items()}
+
+
+def parsed(payload: str) -> Any:
+    """The JSON value of a payload. Raises `InvalidTask` when it is none."""
+    try:
+        # The half of json.loads that is needed for a payload as `payload_text` writes it.
+        value, end = _decode(payload)
+        return value if end == len(payload) else json.loads(payload)
+    except ValueError:
+        # One that another program wrote may begin with white space.
+        try:
+            return json.loads(payload)
+        except ValueError:
+            raise InvalidTask("the payload is no JSON") from None
 
 
 def payload_text(values: Mapping[str, object]) -> str:

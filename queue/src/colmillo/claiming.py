@@ -100,7 +100,9 @@ class Claimer:
     def slot_freed(self, queue: str) -> None:
         """A task of this queue ended."""
         self._ready.ended(queue)
-        self._fill(queue)
+        if not self._filling:
+            # Else the task ended while it was being started: that loop goes on.
+            self._fill(queue)
         if queue in self._hungry:
             self._wake.set()
 
@@ -167,12 +169,10 @@ class Claimer:
 
     def _fill(self, queue: str) -> None:
         """Starts what is ready, as long as there are slots."""
-        if self._filling:
-            # A task that ends while it is being started comes back here; the loop goes on.
-            return
+        running, most = self._runs.per_queue, self._queues[queue]
         self._filling = True
         try:
-            while self._runs.per_queue[queue] < self._queues[queue] and not self._settler.full:
+            while running[queue] < most and not self._settler.full:
                 found = self._ready.take(queue)
                 if found is None:
                     return
@@ -197,11 +197,12 @@ class Claimer:
             raise
         self._pauses.reset()
         got = dict.fromkeys(room, 0)
+        # A queue may have been paused while the claim was under way.
+        paused = self._paused or ()
+        over = self.stopping.is_set() or not lease.alive()
         for task in claimed:
             got[task.queue] += 1
-            # A queue may have been paused while the claim was under way.
-            paused = self._paused is not None and task.queue in self._paused
-            if paused or self.stopping.is_set() or not lease.alive():
+            if over or task.queue in paused:
                 self._give_back(task)
             else:
                 self._ready.put(task, lease)

@@ -17,16 +17,22 @@ class Context(Generic[R_co]):
     ``R`` is the type of the worker's ``resources``.
     """
 
+    __slots__ = ("_completed", "_lease", "_resources", "_store", "clock", "task")
+
     def __init__(
         self, task: ClaimedTask, resources: R_co, *, store: Store, clock: Clock, lease: Lease
     ) -> None:
         self.task = task
-        self.queue = Queue(store)
         self.clock = clock
         self._resources = resources
         self._store = store
         self._lease = lease
         self._completed = False
+
+    @property
+    def queue(self) -> Queue:
+        """Where the task can put other tasks: its own store."""
+        return Queue(self._store)
 
     @property
     def resources(self) -> R_co:

@@ -32,7 +32,7 @@ class Lease:
 
     def alive(self) -> bool:
         """Whether the tasks claimed under this lease are certainly still ours."""
-        return self.left() > 0
+        return self.deadline > self._clock.monotonic()
 
     def end(self) -> None:
         """Takes the lease for over from now on."""

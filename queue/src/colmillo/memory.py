@@ -351,4 +351,6 @@ def _claimed(row: _Row) -> ClaimedTask:
         max_attempts=row.task.max_attempts,
         enqueued_at=row.enqueued_at,
         run_at=row.run_at,
+        priority=row.task.priority,
+        crashes=row.crashes,
     )

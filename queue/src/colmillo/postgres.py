@@ -111,7 +111,7 @@ class PostgresStore(PostgresOperations, PostgresControls):
         if short and not whole and self._floors.whole_is_cheap():
             more, _ = await self._claim(worker, short, whole=True)
             rows = sorted(rows + more, key=_order) if more else rows
-        return [_claimed(*row) for row in rows]
+        return [ClaimedTask._make(row) for row in rows]
 
     async def _claim(
         self, worker: WorkerId, wanted: Mapping[str, int], *, whole: bool
@@ -125,9 +125,12 @@ class PostgresStore(PostgresOperations, PostgresControls):
             list(wanted.values()),
             *self._floors.columns(whole=whole),
         )
-        got = Counter(row["queue"] for row in rows)
+        if len(wanted) == 1:
+            got = dict.fromkeys(wanted, len(rows))
+        else:
+            got = Counter(row["queue"] for row in rows)
         short = {queue: room - got[queue] for queue, room in wanted.items() if got[queue] < room}
-        for row in {(row["queue"], row["priority"]): row for row in rows}.values():
+        for row in _last_of_lanes(rows, len(wanted)):
             self._floors.raise_to(row["queue"], row["priority"], row["run_at"], row["id"])
         if whole:
             self._floors.whole_done(time.monotonic() - started, exhausted=short)
@@ -289,35 +292,16 @@ class PostgresStore(PostgresOperations, PostgresControls):
         return [Enqueued(id=TaskId(row["id"])) for row in rows]
 
 
+def _last_of_lanes(rows: list[asyncpg.Record], queues: int) -> list[asyncpg.Record]:
+    """The last row of each queue and priority. Rows come by priority, the highest first."""
+    if rows and queues == 1 and rows[0]["priority"] == rows[-1]["priority"]:
+        return rows[-1:]
+    return list({(row["queue"], row["priority"]): row for row in rows}.values())
+
+
 def _order(row: asyncpg.Record) -> tuple[int, datetime, int]:
     """Highest priority first, then by due time, then by id."""
     return -row["priority"], row["run_at"], row["id"]
-
-
-def _claimed(
-    id: int,  # noqa: A002
-    lease: int,
-    name: str,
-    queue: str,
-    payload: str,
-    attempt: int,
-    max_attempts: int | None,
-    enqueued_at: datetime,
-    run_at: datetime,
-    _priority: int,
-) -> ClaimedTask:
-    """A row of ``claim.sql``."""
-    return ClaimedTask(
-        id=TaskId(id),
-        lease=lease,
-        name=name,
-        queue=queue,
-        payload=payload,
-        attempt=attempt,
-        max_attempts=max_attempts,
-        enqueued_at=enqueued_at,
-        run_at=run_at,
-    )
 
 
 def _columns(

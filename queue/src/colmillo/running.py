@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from enum import StrEnum
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -41,6 +42,8 @@ class Cause(StrEnum):
 
 class Run:
     """One attempt: the claim, the work on it, and why that was cancelled."""
+
+    __slots__ = ("alarm", "cause", "claimed", "context", "known", "started", "why", "work")
 
     def __init__(
         self, claimed: ClaimedTask, known: Task[...], context: Context[Any], started: float
@@ -79,14 +82,14 @@ class Runs:
         self._rng = rng
         self._alarms = alarms
         self._ended = ended
-        self._active: dict[tuple[TaskId, int], Run] = {}
+        self._active: set[Run] = set()
 
     def __len__(self) -> int:
         return len(self._active)
 
     def tasks(self) -> list[TaskId]:
         """The tasks that are being worked on."""
-        return [task for task, _ in self._active]
+        return [run.claimed.id for run in self._active]
 
     def start(self, claimed: ClaimedTask, lease: Lease) -> None:
         """Starts work on a claimed task, or ends it at once when that is not possible."""
@@ -106,26 +109,29 @@ class Runs:
             claimed, self.resources, store=self._store, clock=self._clock, lease=lease
         )
         run = Run(claimed, known, context, self._clock.monotonic())
-        self._active[claimed.id, claimed.lease] = run
+        self._active.add(run)
         self.idle.clear()
         self.per_queue[claimed.queue] += 1
-        run.work = asyncio.create_task(work(run, values), name=f"{claimed.name} {claimed.id}")
-        run.work.add_done_callback(lambda done: self._finished(run, done))
+        # A name with the id in it would cost as much as the task's other bookkeeping.
+        run.work = asyncio.create_task(work(run, values), name=claimed.name)
+        run.work.add_done_callback(partial(self._finished, run))
         if known.options.timeout is not None:
             seconds = known.options.timeout.total_seconds()
             run.alarm = self._alarms.set(seconds, lambda: self._cancel(run, Cause.TIMEOUT))
 
     def cancel_all(self, cause: Cause) -> None:
         """Cancels everything under way."""
-        for run in list(self._active.values()):
+        for run in list(self._active):
             self._cancel(run, cause)
 
     def cancel(self, request: CancelRequest) -> None:
         """Cancels a run because somebody asked for it. Does nothing when it ends already."""
-        run = self._active.get((request.id, request.lease))
-        if run is not None and run.cause is None:
-            run.why = request.why
-            self._cancel(run, Cause.REQUESTED)
+        for run in self._active:
+            claimed = run.claimed
+            if (claimed.id, claimed.lease) == (request.id, request.lease) and run.cause is None:
+                run.why = request.why
+                self._cancel(run, Cause.REQUESTED)
+                return
 
     def _cancel(self, run: Run, cause: Cause) -> None:
         if run.work is None or run.work.done():
@@ -145,7 +151,7 @@ class Runs:
 
     def _finished(self, run: Run, done: asyncio.Task[Outcome | None]) -> None:
         claimed = run.claimed
-        del self._active[claimed.id, claimed.lease]
+        self._active.remove(run)
         self.per_queue[claimed.queue] -= 1
         if not self._active:
             self.idle.set()

@@ -15,7 +15,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Literal, NewType, Protocol, Self
+from typing import Literal, NamedTuple, NewType, Protocol, Self
 from uuid import UUID
 
 from colmillo.controls import ControlStore
@@ -131,9 +131,12 @@ class Enqueued:
         return self.happened == "inserted"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClaimedTask:
-    """A task that this worker owns until its worker lease ends."""
+class ClaimedTask(NamedTuple):
+    """A task that this worker owns until its worker lease ends.
+
+    ``crashes`` is how many workers died while it was theirs. A tuple, because one is made for
+    every task; give and read its fields by name.
+    """
 
     id: TaskId
     lease: int
@@ -144,6 +147,8 @@ class ClaimedTask:
     max_attempts: int | None
     enqueued_at: datetime
     run_at: datetime
+    priority: int = 0
+    crashes: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,9 +197,11 @@ class FinishWith:
 Verdict = Finish | Again | SetAside | FinishWith
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settlement:
-    """One verdict over one claim. Matches on id and lease, or changes nothing."""
+class Settlement(NamedTuple):
+    """One verdict over one claim. Matches on id and lease, or changes nothing.
+
+    A tuple as `ClaimedTask` is one.
+    """
 
     id: TaskId
     lease: int

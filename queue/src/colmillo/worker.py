@@ -237,8 +237,7 @@ class Worker:
 
     def _ended(self, claimed: ClaimedTask, verdict: Verdict, completed: bool) -> None:
         self._verdicts["given_back" if verdict is GIVEN_BACK else type(verdict).__name__] += 1
-        settlement = Settlement(id=claimed.id, lease=claimed.lease, verdict=verdict)
-        self._settler.put(settlement, completed=completed)
+        self._settler.put(Settlement(claimed.id, claimed.lease, verdict), completed=completed)
         self._claimer.slot_freed(claimed.queue)
 
     def _settled(self) -> None:

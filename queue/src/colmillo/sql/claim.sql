@@ -4,6 +4,7 @@
 -- A floor is where an earlier claim of this (queue, priority) ended: running and dead rows below
 -- it are not walked over again. Rows are found again by their place: they are locked.
 -- A unique hash that only waiting tasks hold (it is longer than others) is released for good.
+-- The columns are the fields of ClaimedTask, in their order.
 -- The lock on the lease makes a rescue wait for claims under way, and is taken only when there
 -- is something to claim: an idle worker writes nothing.
 -- $1 worker, $2 queues, $3 room per queue, $4 queues, $5 priorities, $6 due times and $7 ids of
@@ -98,9 +99,9 @@ claimed AS (
         AND EXISTS (SELECT FROM alive)
     RETURNING
         task.id, task.lease, task.name, task.queue, task.payload, task.attempt,
-        task.max_attempts, task.enqueued_at, task.run_at, task.priority
+        task.max_attempts, task.enqueued_at, task.run_at, task.priority, task.crashes
 )
 SELECT
-    id, lease, name, queue, payload, attempt, max_attempts, enqueued_at, run_at, priority
+    id, lease, name, queue, payload, attempt, max_attempts, enqueued_at, run_at, priority, crashes
 FROM claimed
 ORDER BY priority DESC, run_at, id
