@@ -8,7 +8,7 @@ from random import Random
 from colmillo.clock import Clock
 from colmillo.errors import ColmilloError
 from colmillo.lease import Lease, LeaseKeeper
-from colmillo.ready import PATIENCE_SECONDS, Ready
+from colmillo.ready import MOST, PATIENCE_SECONDS, Ready
 from colmillo.running import Runs
 from colmillo.settle import Settler
 from colmillo.store import ClaimedTask, Store
@@ -25,7 +25,8 @@ class Claimer:
 
     After that it is asked when a notification comes, when its next task is due, or after
     ``poll`` seconds. All claims are made one after the other, by `step`. Queues whose tasks are
-    quick are claimed ahead of their slots (see `Ready`), so that slots need not wait.
+    quick are claimed ahead of their slots (see `Ready`), so that slots need not wait, unless
+    ``ahead`` is false.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class Claimer:
         runs: Runs,
         settler: Settler,
         give_back: Callable[[ClaimedTask], None],
+        ahead: bool,
     ) -> None:
         self.stopping = asyncio.Event()
         # A claim may have been carried out although its answer was lost: ask the store.
@@ -53,7 +55,7 @@ class Claimer:
         self._runs = runs
         self._settler = settler
         self._give_back = give_back
-        self._ready = Ready(clock, queues)
+        self._ready = Ready(clock, queues, most=MOST if ahead else 0)
         self._filling = False
         self._hungry = set(self._queues)
         # Nothing is claimed before the store has said which queues are paused.
@@ -186,6 +188,19 @@ class Claimer:
         else:
             self._runs.start(claimed, lease)
 
+    def _start_suspect(self, claimed: ClaimedTask, lease: Lease) -> bool:
+        """Starts a task whose worker died once, or gives it back; false for that.
+
+        While it waits here another task's crash would count as one more of its own. It keeps
+        its place in the line, and for a while claims are for free slots only: no busy loop.
+        """
+        self._ready.be_careful(claimed.queue)
+        if self._runs.per_queue[claimed.queue] < self._queues[claimed.queue]:
+            self._runs.start(claimed, lease)
+            return True
+        self._give_back(claimed)
+        return False
+
     async def _claim(self, lease: Lease, room: dict[str, int]) -> None:
         # Before the claim: what is committed while it is under way must not go unnoticed.
         self._hungry -= room.keys()
@@ -197,6 +212,7 @@ class Claimer:
             raise
         self._pauses.reset()
         got = dict.fromkeys(room, 0)
+        returned: set[str] = set()
         # A queue may have been paused while the claim was under way.
         paused = self._paused or ()
         over = self.stopping.is_set() or not lease.alive()
@@ -204,11 +220,13 @@ class Claimer:
             got[task.queue] += 1
             if over or task.queue in paused:
                 self._give_back(task)
-            else:
+            elif not task.crashes:
                 self._ready.put(task, lease)
+            elif not self._start_suspect(task, lease):
+                returned.add(task.queue)
         for queue in room:
             self._fill(queue)
-        self._hungry |= {queue for queue, number in got.items() if number == room[queue]}
+        self._hungry |= returned | {queue for queue, number in got.items() if number == room[queue]}
 
     async def _idle(self, lease: Lease) -> None:
         for stale in self._ready.stale():

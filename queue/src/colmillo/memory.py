@@ -316,7 +316,8 @@ class MemoryStore(MemoryOperations, MemoryControls):
             case Again(delay=delay, keep_attempt=keep_attempt, error=error):
                 if error is not None:
                     row.add_error(error)
-                row.wait(self._clock.now() + bounded_delay(delay), keep_attempt=keep_attempt)
+                due = row.run_at if delay is None else self._clock.now() + bounded_delay(delay)
+                row.wait(due, keep_attempt=keep_attempt)
             case SetAside(ending=ending, error=error):
                 self._set_aside(row, ending, error)
             case never:

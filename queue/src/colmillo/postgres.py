@@ -50,6 +50,9 @@ if TYPE_CHECKING:
 
 _TICKS_KEPT = timedelta(days=7)
 
+_PLACE_KEPT = -1.0
+"""The delay by which ``settle.sql`` knows a task that stays due when it was due."""
+
 
 class PostgresStore(PostgresOperations, PostgresControls):
     """Everything `Store` promises, for any number of processes on one database.
@@ -151,6 +154,9 @@ class PostgresStore(PostgresOperations, PostgresControls):
         elif any(isinstance(s.verdict, FinishWith) for s in settlements):
             return await self.settle_with_results(settlements, connection)
         else:
+            # Where such a task comes to wait is below a floor.
+            if any(isinstance(s.verdict, Again) and s.verdict.delay is None for s in settlements):
+                self._floors.forget()
             verdicts = zip(*(_columns(s.verdict) for s in settlements), strict=True)
             (row,) = await self._database.fetch(
                 self._sql["settle"], ids, leases, *verdicts, ERRORS_KEPT, connection=connection
@@ -312,7 +318,7 @@ def _columns(
         case Finish() | FinishWith():
             return None, None, 0, None
         case Again(delay=delay, keep_attempt=keep_attempt, error=error):
-            seconds = bounded_delay(delay).total_seconds()
+            seconds = _PLACE_KEPT if delay is None else bounded_delay(delay).total_seconds()
             kept = None if error is None else storable_error(error)
             return None, seconds, 0 if keep_attempt else 1, kept
         case SetAside(ending=ending, error=error):

@@ -158,13 +158,14 @@ class Finish:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Again:
-    """The task waits again, for ``delay`` from the store's now.
+    """The task waits again, for ``delay`` from the store's now; None: as if it had never been
+    claimed, due when it was due, in front of what came later.
 
     ``keep_attempt`` false gives the attempt back (snooze, release). ``error`` is added to the
     task's bounded error history.
     """
 
-    delay: timedelta = timedelta(0)
+    delay: timedelta | None = timedelta(0)
     keep_attempt: bool = True
     error: str | None = None
 

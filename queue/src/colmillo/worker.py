@@ -130,6 +130,8 @@ class Worker:
             runs=self._runs,
             settler=self._settler,
             give_back=lambda claimed: self._ended(claimed, GIVEN_BACK, False),
+            # What waits when a worker dies counts a crash: where one is enough, nothing waits.
+            ahead=max_crashes > 1,
         )
         self._cancels = CancelWatch(
             store, clock, self._keeper, every=self._third, cancel=self._runs.cancel

@@ -120,7 +120,7 @@ class Model:
             case Finish():
                 self.remove(row, None)
             case Again(delay=delay, keep_attempt=keep, error=error):
-                row.worker, row.run_at = None, now + delay
+                row.worker, row.run_at = None, row.run_at if delay is None else now + delay
                 row.attempt -= not keep
                 row.errors = (*row.errors, *([error] if error else []))[-10:]
             case SetAside(ending=ending):
