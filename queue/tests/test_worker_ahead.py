@@ -8,6 +8,7 @@ from uuid import uuid4
 import pytest
 
 from colmillo import Context, MemoryStore, Queue, Task, Worker, task
+from colmillo.operations import Cancellation
 from colmillo.store import State, TaskId, WorkerId
 from colmillo.testing import FakeClock
 from colmillo.testing.trouble import TroubledStore
@@ -115,6 +116,23 @@ async def test_a_pause_gives_back_what_has_not_started(scene: Scene) -> None:
         await advance(scene, 2)
         assert scene.ran.total() > started
     assert scene.ran.most_common(1)[0][1] == 1
+
+
+async def test_a_cancel_of_what_has_not_started_is_seen_at_once(scene: Scene) -> None:
+    async with working(scene.worker):
+        await advance(scene, 1)
+        scene.seconds = 0.5
+        await scene.clock.advance(QUICK)
+        last = TaskId(scene.ran.total() + await scene.held() - SLOTS)
+        assert (record := await scene.memory.get(last)) is not None
+        assert record.state is State.RUNNING
+        assert scene.ran[last - 1] == 0
+        assert await Queue(scene.memory).cancel(last, "not needed") is Cancellation.REQUESTED
+        await scene.clock.advance(QUICK)
+        assert (record := await scene.memory.get(last)) is not None
+        assert (record.state, record.errors[-1]) == (State.CANCELLED, "not needed")
+        await advance(scene, 3)
+        assert scene.ran[last - 1] == 0
 
 
 async def test_stop_gives_back_what_has_not_started(scene: Scene) -> None:

@@ -2,16 +2,18 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from random import Random
 
 from colmillo.clock import Clock
 from colmillo.errors import ColmilloError
 from colmillo.lease import Lease, LeaseKeeper
+from colmillo.operations import CancelRequest
 from colmillo.ready import MOST, PATIENCE_SECONDS, Ready
 from colmillo.running import Runs
 from colmillo.settle import Settler
-from colmillo.store import ClaimedTask, Store
+from colmillo.store import ClaimedTask, Ending, SetAside, Store, TaskId, Verdict
+from colmillo.verdict import GIVEN_BACK
 from colmillo.waiting import Pauses, wait_any, within
 
 logger = logging.getLogger(__name__)
@@ -40,7 +42,7 @@ class Claimer:
         keeper: LeaseKeeper,
         runs: Runs,
         settler: Settler,
-        give_back: Callable[[ClaimedTask], None],
+        settle: Callable[[ClaimedTask, Verdict], None],
         ahead: bool,
     ) -> None:
         self.stopping = asyncio.Event()
@@ -54,7 +56,9 @@ class Claimer:
         self._keeper = keeper
         self._runs = runs
         self._settler = settler
-        self._give_back = give_back
+        self._settle = settle
+        # Wanted cancelled, by id and lease, before we had them.
+        self._early: dict[tuple[TaskId, int], CancelRequest] = {}
         self._ready = Ready(clock, queues, most=MOST if ahead else 0)
         self._filling = False
         self._hungry = set(self._queues)
@@ -73,6 +77,20 @@ class Claimer:
         """Gives back what is claimed and has not started."""
         for claimed in self._ready.clear():
             self._give_back(claimed)
+
+    def cancel(self, requests: Sequence[CancelRequest]) -> None:
+        """Cancels the tasks that these ask for: what runs, what waits for a slot, and what
+        arrives with the claim that is under way. They are all the requests there are."""
+        self._early.clear()
+        for request in requests:
+            waiting = self._ready.remove(request.id, request.lease)
+            if waiting is not None:
+                self._settle(waiting, cancelled(request))
+            elif not self._runs.cancel(request):
+                self._early[request.id, request.lease] = request
+
+    def _give_back(self, claimed: ClaimedTask) -> None:
+        self._settle(claimed, GIVEN_BACK)
 
     def wake(self, queue: str = "") -> None:
         """There may be tasks in this queue, or in any when the name is empty."""
@@ -218,7 +236,9 @@ class Claimer:
         over = self.stopping.is_set() or not lease.alive()
         for task in claimed:
             got[task.queue] += 1
-            if over or task.queue in paused:
+            if self._early and (request := self._early.pop((task.id, task.lease), None)):
+                self._settle(task, cancelled(request))
+            elif over or task.queue in paused:
                 self._give_back(task)
             elif not task.crashes:
                 self._ready.put(task, lease)
@@ -239,3 +259,8 @@ class Claimer:
                 pause = min(max(due.total_seconds(), LEAST_PAUSE), pause)
         if not await wait_any(self._clock, pause, self._wake):
             self._hungry |= self._free().keys()
+
+
+def cancelled(request: CancelRequest) -> SetAside:
+    """The verdict for a task that has not started."""
+    return SetAside(ending=Ending.CANCELLED, error=request.why)

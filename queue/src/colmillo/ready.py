@@ -68,6 +68,15 @@ class Ready:
         lane.moved = True
         return lane.tasks.popleft()
 
+    def remove(self, task: TaskId, lease: int) -> ClaimedTask | None:
+        """Takes one claim out of the line, if it is there."""
+        for lane in self._lanes.values():
+            for place, (claimed, _) in enumerate(lane.tasks):
+                if (claimed.id, claimed.lease) == (task, lease):
+                    del lane.tasks[place]
+                    return claimed
+        return None
+
     def be_careful(self, queue: str) -> None:
         """Claims nothing ahead for `PATIENCE_SECONDS`: tasks came that must not wait here."""
         self._lanes[queue].careful_until = self._clock.monotonic() + PATIENCE_SECONDS

@@ -124,14 +124,17 @@ class Runs:
         for run in list(self._active):
             self._cancel(run, cause)
 
-    def cancel(self, request: CancelRequest) -> None:
-        """Cancels a run because somebody asked for it. Does nothing when it ends already."""
+    def cancel(self, request: CancelRequest) -> bool:
+        """Cancels a run because somebody asked for it; false when there is no such run (any
+        more)."""
         for run in self._active:
             claimed = run.claimed
-            if (claimed.id, claimed.lease) == (request.id, request.lease) and run.cause is None:
-                run.why = request.why
-                self._cancel(run, Cause.REQUESTED)
-                return
+            if (claimed.id, claimed.lease) == (request.id, request.lease):
+                if run.cause is None:
+                    run.why = request.why
+                    self._cancel(run, Cause.REQUESTED)
+                return True
+        return False
 
     def _cancel(self, run: Run, cause: Cause) -> None:
         if run.work is None or run.work.done():

@@ -129,12 +129,12 @@ class Worker:
             keeper=self._keeper,
             runs=self._runs,
             settler=self._settler,
-            give_back=lambda claimed: self._ended(claimed, GIVEN_BACK, False),
+            settle=lambda claimed, verdict: self._ended(claimed, verdict, False),
             # What waits when a worker dies counts a crash: where one is enough, nothing waits.
             ahead=max_crashes > 1,
         )
         self._cancels = CancelWatch(
-            store, clock, self._keeper, every=self._third, cancel=self._runs.cancel
+            store, clock, self._keeper, every=self._third, cancel=self._claimer.cancel
         )
         self._ticker = Ticker(
             store,
