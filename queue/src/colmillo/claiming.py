@@ -20,6 +20,8 @@ logger = logging.getLogger(__name__)
 
 # Due tasks that a claim did not get are being claimed by others: a moment, not a busy loop.
 LEAST_PAUSE = 0.05
+# So many tasks are started in a row before the event loop gets a turn.
+STARTS = 100
 
 
 class Claimer:
@@ -192,13 +194,17 @@ class Claimer:
         running, most = self._runs.per_queue, self._queues[queue]
         self._filling = True
         try:
-            while running[queue] < most and not self._settler.full:
-                found = self._ready.take(queue)
+            for _ in range(STARTS):
+                found = None
+                if running[queue] < most and not self._settler.full:
+                    found = self._ready.take(queue)
                 if found is None:
                     return
                 self._start(*found)
         finally:
             self._filling = False
+        # Tasks that never wait leave their slots free: others want the loop too.
+        asyncio.get_running_loop().call_soon(self._fill, queue)
 
     def _start(self, claimed: ClaimedTask, lease: Lease) -> None:
         if self.stopping.is_set() or not lease.alive():
