@@ -31,6 +31,34 @@ from colmillo.testing.suite.harness import (
 )
 
 
+class LiveConformance:
+    """What `Store.live` promises."""
+
+    async def test_live_lists_what_waits_and_runs_the_latest_first(self, harness: Harness) -> None:
+        ids = await put(
+            harness.store,
+            *(new(f'{{"n": {n}}}', queue=("main", "other")[n % 2], priority=n) for n in range(5)),
+            new(unique="held", delay=timedelta(hours=1)),
+        )
+        by = await worker(harness.store)
+        first, second = await take(harness.store, by, {"main": 2})
+        assert await finish(harness.store, first)
+        assert await settle(harness.store, second, Again(delay=LEASE, error="no"))
+        (running,) = await take(harness.store, by, {"main": 1})
+        assert await harness.store.cancel(ids[1], "gone") is Cancellation.ARCHIVED
+        there = [task for task in ids if task not in (first.id, ids[1])]
+        found = await harness.sibling.live()
+        assert [one.id for one in found] == there[::-1]
+        assert list(found) == [await record(harness.store, task) for task in there[::-1]]
+        running_ones = [one.id for one in found if one.state is State.RUNNING]
+        assert running_ones == [running.id]
+        assert [one.unique_hash is None for one in found] == [False, True, True, True]
+        page = await harness.store.live(limit=2, before=there[-1])
+        assert [one.id for one in page] == [there[-2], there[-3]]
+        assert {one.queue for one in await harness.store.live(queue="other")} == {"other"}
+        assert await harness.store.live(name="nobody") == []
+
+
 class CancelConformance:
     """What `Store.cancel` and `Store.cancel_requests` promise."""
 
