@@ -18,6 +18,7 @@ async def test_its_store_passes_the_suite(tmp_path: Path) -> None:
         "audited_store.py",
         "test_audited_store.py",
         "conftest.py",
+        "test_audited_machine.py",
     ]
     for name, code in FILES:
         (tmp_path / name).write_text(code, encoding="utf-8")

@@ -5,7 +5,7 @@ tasks as they are enqueued; `assert_enqueued` and `refute_enqueued` look into th
 `FakeClock` is time that a test moves, `DatabaseClock` takes a database along.
 `colmillo.testing.sync` has the assertions for tests that are not async, and
 `colmillo.testing.conformance` (which needs pytest and pytest-asyncio; nothing else here does)
-the suite every store has to pass.
+the suite every store has to pass; `colmillo.testing.machine` needs hypothesis.
 """
 
 from colmillo.testing.asserting import assert_enqueued, refute_enqueued
