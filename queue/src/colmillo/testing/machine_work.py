@@ -143,16 +143,29 @@ class WorkMachine(RuleBasedStateMachine):
     @rule(pick=picks)
     def retire(self, pick: int) -> None:
         """Its tasks stay with it until somebody rescues them: a late settle counts."""
-        worker = self.workers[pick % len(self.workers)]
+        self.retire_one(self.workers[pick % len(self.workers)])
+
+    def retire_one(self, worker: WorkerId) -> None:
+        """This one's lease ends now."""
         self.run(self.store.retire(worker))
         self.model.leases.pop(worker, None)
 
-    @rule(pick=picks, room=st.dictionaries(st.sampled_from(QUEUES), st.integers(1, 4), min_size=1))
-    def claim(self, pick: int, room: dict[str, int]) -> None:
-        """The first of the order, as many as there is room for."""
+    @rule(
+        pick=picks,
+        room=st.dictionaries(st.sampled_from(QUEUES), st.integers(1, 4), min_size=1),
+        fresh=st.lists(tasks, min_size=1, max_size=3),
+    )
+    def claim(self, pick: int, room: dict[str, int], fresh: list[NewTask]) -> None:
+        """Any worker, dead or alive. There is something to be had."""
         if not any(self.model.alive(worker, self.now()) for worker in self.workers):
             self.register(3)
-        worker, now = self.workers[pick % len(self.workers)], self.now()
+        if not any(self.model.due(queue, self.now()) for queue in room):
+            self.enqueue(fresh)
+        self.claim_for(self.workers[pick % len(self.workers)], room)
+
+    def claim_for(self, worker: WorkerId, room: dict[str, int]) -> None:
+        """The first of the order, as many as there is room for."""
+        now = self.now()
         expected: list[Row] = []
         if self.model.alive(worker, now):
             for queue, limit in room.items():
@@ -173,7 +186,7 @@ class WorkMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.claims)
     @rule(said=st.dictionaries(picks, verdicts, min_size=1, max_size=4))
     def settle(self, said: dict[int, Verdict]) -> None:
-        """Claims of any age: the stale ones must change nothing."""
+        """Claims of any age in one call: the stale ones must change nothing."""
         pairs = {self.claims[pick % len(self.claims)].id: (pick, v) for pick, v in said.items()}
         chosen = [(self.claims[pick % len(self.claims)], v) for pick, v in pairs.values()]
         now = self.now()
@@ -195,16 +208,47 @@ class WorkMachine(RuleBasedStateMachine):
         assert self.run(self.store.settle([said])) == {claimed.id}
         self.check_row(self.model.live[claimed.id])
 
-    @precondition(lambda self: self.claims)
-    @rule(pick=picks)
-    def lose(self, pick: int) -> None:
-        """A task's worker dies, and another takes the task over."""
-        row = self.model.live.get(self.claims[pick % len(self.claims)].id)
-        if row is not None and (worker := row.worker) is not None:
-            self.run(self.store.retire(worker))
-            self.model.leases.pop(worker, None)
-            self.rescue()
-            self.claim(pick, dict.fromkeys(QUEUES, 4))
+    @precondition(lambda self: self.running_claims())
+    @rule(pick=picks, verdict=verdicts, again=verdicts)
+    def settle_one(self, pick: int, verdict: Verdict, again: Verdict) -> None:
+        """A word about a task that runs counts, and a second one does not."""
+        running = self.running_claims()
+        claimed = running[pick % len(running)]
+        said = Settlement(id=claimed.id, lease=claimed.lease, verdict=verdict)
+        assert self.model.settle(claimed, verdict, self.now())
+        assert self.run(self.store.settle([said])) == frozenset()
+        if claimed.id in self.model.live:
+            self.check_row(self.model.live[claimed.id], adopt=True)
+        repeated = replace(said, verdict=again)
+        assert self.run(self.store.settle([repeated])) == {claimed.id}
+
+    @precondition(lambda self: self.running_claims())
+    @rule(pick=picks, verdict=verdicts)
+    def lose(self, pick: int, verdict: Verdict) -> None:
+        """A task's worker dies, another takes the task over, and then the first one speaks."""
+        running = self.running_claims()
+        claimed = running[pick % len(running)]
+        worker = self.model.live[claimed.id].worker
+        assert worker is not None
+        self.retire_one(worker)
+        self.rescue()
+        self.register(4)
+        self.claim_for(self.workers[-1], dict.fromkeys(QUEUES, 9))
+        said = Settlement(id=claimed.id, lease=claimed.lease, verdict=verdict)
+        assert self.run(self.store.settle([said])) == {claimed.id}
+        if claimed.id in self.model.live:
+            self.check_row(self.model.live[claimed.id])
+
+    def running_claims(self) -> list[ClaimedTask]:
+        """Claims that are current."""
+        live = self.model.live
+        return [
+            claimed
+            for claimed in self.claims
+            if claimed.id in live
+            and live[claimed.id].lease == claimed.lease
+            and live[claimed.id].worker is not None
+        ]
 
     def stale_claims(self) -> list[ClaimedTask]:
         """Claims whose tasks are live, and were taken or given back since."""
