@@ -76,7 +76,7 @@ class PostgresEnvironment(MemoryEnvironment):
 def test_memory_agrees_with_the_model() -> None:
     environment = MemoryEnvironment()
     try:
-        check_store(environment, examples=150, steps=40)
+        check_store(environment, examples=80, steps=40)
     finally:
         environment.runner.close()
 
@@ -84,7 +84,7 @@ def test_memory_agrees_with_the_model() -> None:
 def test_postgres_agrees_with_the_model(dsn: str) -> None:
     environment = PostgresEnvironment(dsn)
     try:
-        check_store(environment, examples=20, steps=30)
+        check_store(environment, examples=12, steps=30)
     finally:
         environment.run(environment.close())
         environment.runner.close()

@@ -33,7 +33,7 @@ class StoreMachine(WorkMachine):
         assert self.run(self.store.cancel(task, why)) is self.model.cancel(task, why)
         self.check_row(self.model.live.get(task) or self.model.archive[task])
 
-    @precondition(lambda self: self.workers)
+    @precondition(lambda self: self.model.requests)
     @rule(pick=picks)
     def ask_what_to_cancel(self, pick: int) -> None:
         """A worker hears of its own; requests for what waits again are carried out."""
@@ -48,7 +48,10 @@ class StoreMachine(WorkMachine):
     def requeue(self, chosen: list[int]) -> None:
         """Archived tasks begin anew, as far as their keys are free."""
         aside = sorted(self.model.archive)
-        asked = [aside[pick % len(aside)] for pick in chosen]
+        self.take_back([aside[pick % len(aside)] for pick in chosen])
+
+    def take_back(self, asked: list[TaskId]) -> None:
+        """As if they had never been tried, but for their errors and lease numbers."""
         now = self.now()
         answers = list(self.run(self.store.requeue(asked)))
         expected = self.model.requeue(asked, now)
@@ -57,6 +60,22 @@ class StoreMachine(WorkMachine):
             assert answer == model or answer == replace(model, holder=None)
             if answer.revival is Revival.REQUEUED:
                 self.check_row(self.model.live[answer.id], adopt=True)
+
+    @precondition(lambda self: self.running_claims())
+    @rule(pick=picks)
+    def begin_anew(self, pick: int) -> None:
+        """A task whose worker died is cancelled and taken back: nothing of that counts."""
+        running = self.running_claims()
+        task = running[pick % len(running)].id
+        assert self.run(self.store.cancel(task, "meanwhile")) is self.model.cancel(
+            task, "meanwhile"
+        )
+        worker = self.model.live[task].worker
+        assert worker is not None
+        self.retire_one(worker)
+        self.rescue()
+        assert self.run(self.store.cancel(task, "stop")) is self.model.cancel(task, "stop")
+        self.take_back([task])
 
     @precondition(lambda self: self.running_claims())
     @rule(pick=picks, keep=st.integers(1, 3), later=st.integers(0, 3))
@@ -105,8 +124,7 @@ class StoreMachine(WorkMachine):
         elif change == "remove":
             there = schedules.pop(schedule, None) is not None
             assert self.run(self.store.remove_schedule(schedule)) is there
-            if there:
-                self.model.ticks = {tick for tick in self.model.ticks if tick[0] != schedule}
+            self.model.ticks = {tick for tick in self.model.ticks if tick[0] != schedule}
         else:
             changed = schedule in schedules and schedules[schedule] is not paused
             assert self.run(self.store.pause_schedule(schedule, paused=paused)) is changed

@@ -58,3 +58,12 @@ verdicts: st.SearchStrategy[Verdict] = st.one_of(
     st.builds(FinishWith, result=st.integers(0, 9).map(str), keep=st.integers(1, 3).map(whole)),
     st.builds(SetAside, ending=st.sampled_from(Ending), error=st.just("never")),
 )
+
+LATE: tuple[Verdict, ...] = (
+    Again(error="late"),
+    Again(keep_attempt=False),
+    SetAside(ending=Ending.FAILED, error="late"),
+    FinishWith(result='"late"', keep=HOUR),
+    Finish(),
+)
+"""What somebody may say whose task is another one's by now: nothing of it may count."""

@@ -22,6 +22,7 @@ from colmillo.store import (
 )
 from colmillo.testing.machine_calls import (
     HOUR,
+    LATE,
     MAX_CRASHES,
     QUEUES,
     SCHEDULES,
@@ -74,6 +75,19 @@ class WorkMachine(RuleBasedStateMachine):
         """The store's time."""
         return self.run(self.store.now())
 
+    @rule(
+        fresh=st.lists(tasks, min_size=1, max_size=4),
+        said=st.lists(verdicts, min_size=1, max_size=4),
+        lease=st.integers(1, 3),
+    )
+    def work(self, fresh: list[NewTask], said: list[Verdict], lease: int) -> None:
+        """What a worker does all day: most of a queue's life is this."""
+        self.enqueue(fresh)
+        self.register(lease)
+        self.claim_for(self.workers[-1], dict.fromkeys(QUEUES, 4))
+        current = self.running_claims()
+        self.settle_all(list(zip(current, said, strict=False)))
+
     @rule(batch=st.lists(tasks, min_size=1, max_size=4), at=st.none() | st.integers(-2, 2))
     def enqueue(self, batch: list[NewTask], at: int | None = None) -> None:
         """Some tasks at once, unique and not."""
@@ -104,51 +118,52 @@ class WorkMachine(RuleBasedStateMachine):
     def enqueue_again(
         self, pick: int, duplicate: Duplicate, payload: str, delay: timedelta
     ) -> None:
-        """The like of a task that is there, waiting or running."""
+        """The like of a task that was enqueued before, wherever that is by now."""
         rows = self.unique_rows()
         like = replace(rows[pick % len(rows)].task, run_at=None, delay=delay)
         self.enqueue([replace(like, duplicate=duplicate, payload=payload)])
 
     def unique_rows(self) -> list[Row]:
-        """The live tasks with a key."""
-        return [row for row in self.model.live.values() if row.task.unique_hash is not None]
+        """The tasks with a key that there ever were."""
+        model = self.model
+        rows = (*model.live.values(), *model.archive.values(), *model.done.values())
+        return [row for row in rows if row.task.unique_hash is not None]
 
-    @rule(lease=st.integers(1, 4))
     def register(self, lease: int) -> None:
         """A new worker; three are remembered."""
         worker = WorkerId(uuid4())
-        self.model.leases[worker] = self.now() + lease * HOUR
-        self.run(self.store.register(worker, name="model", lease=lease * HOUR))
+        self.register_one(worker, lease)
         self.workers = [*self.workers, worker][-3:]
 
-    @precondition(lambda self: self.workers)
-    @rule(pick=picks, lease=st.integers(1, 4))
-    def renew(self, pick: int, lease: int) -> None:
-        """A lease goes on, unless it was over."""
-        worker, now = self.workers[pick % len(self.workers)], self.now()
-        alive = self.model.alive(worker, now)
-        assert self.run(self.store.renew(worker, lease * HOUR)) == alive
-        if alive:
-            self.model.leases[worker] = now + lease * HOUR
-
-    @precondition(lambda self: self.workers)
-    @rule(pick=picks, lease=st.integers(1, 4))
-    def register_again(self, pick: int, lease: int) -> None:
-        """A worker that died comes back under its old name, its tasks not rescued yet."""
-        worker = self.workers[pick % len(self.workers)]
+    def register_one(self, worker: WorkerId, lease: int) -> None:
+        """This one's lease starts, again perhaps."""
         self.model.leases[worker] = self.now() + lease * HOUR
         self.run(self.store.register(worker, name="model", lease=lease * HOUR))
 
-    @precondition(lambda self: self.workers)
-    @rule(pick=picks)
-    def retire(self, pick: int) -> None:
-        """Its tasks stay with it until somebody rescues them: a late settle counts."""
-        self.retire_one(self.workers[pick % len(self.workers)])
-
     def retire_one(self, worker: WorkerId) -> None:
-        """This one's lease ends now."""
+        """Its tasks stay with it until somebody rescues them: a late settle counts."""
         self.run(self.store.retire(worker))
         self.model.leases.pop(worker, None)
+
+    @rule(
+        pick=picks,
+        lease=st.integers(1, 4),
+        what=st.sampled_from(["register", "renew", "renew", "retire", "come back"]),
+    )
+    def worker(self, pick: int, lease: int, what: str) -> None:
+        """Workers come, go on, go, and come back under their old name with tasks of theirs."""
+        worker, now = self.workers[pick % len(self.workers)], self.now()
+        if what == "register":
+            self.register(lease)
+        elif what == "retire":
+            self.retire_one(worker)
+        elif what == "come back":
+            self.register_one(worker, lease)
+        else:
+            alive = self.model.alive(worker, now)
+            assert self.run(self.store.renew(worker, lease * HOUR)) == alive
+            if alive:
+                self.model.leases[worker] = now + lease * HOUR
 
     @rule(
         pick=picks,
@@ -188,7 +203,10 @@ class WorkMachine(RuleBasedStateMachine):
     def settle(self, said: dict[int, Verdict]) -> None:
         """Claims of any age in one call: the stale ones must change nothing."""
         pairs = {self.claims[pick % len(self.claims)].id: (pick, v) for pick, v in said.items()}
-        chosen = [(self.claims[pick % len(self.claims)], v) for pick, v in pairs.values()]
+        self.settle_all([(self.claims[pick % len(self.claims)], v) for pick, v in pairs.values()])
+
+    def settle_all(self, chosen: list[tuple[ClaimedTask, Verdict]]) -> None:
+        """One call with several verdicts."""
         now = self.now()
         lost = self.run(
             self.store.settle([Settlement(id=c.id, lease=c.lease, verdict=v) for c, v in chosen])
@@ -197,16 +215,6 @@ class WorkMachine(RuleBasedStateMachine):
         assert lost == stale
         for task in {claimed.id for claimed, _ in chosen} & self.model.live.keys():
             self.check_row(self.model.live[task], adopt=task not in stale)
-
-    @precondition(lambda self: self.stale_claims())
-    @rule(pick=picks, verdict=verdicts)
-    def settle_stale(self, pick: int, verdict: Verdict) -> None:
-        """A claim that is not current any more changes nothing."""
-        stale = self.stale_claims()
-        claimed = stale[pick % len(stale)]
-        said = Settlement(id=claimed.id, lease=claimed.lease, verdict=verdict)
-        assert self.run(self.store.settle([said])) == {claimed.id}
-        self.check_row(self.model.live[claimed.id])
 
     @precondition(lambda self: self.running_claims())
     @rule(pick=picks, verdict=verdicts, again=verdicts)
@@ -223,8 +231,8 @@ class WorkMachine(RuleBasedStateMachine):
         assert self.run(self.store.settle([repeated])) == {claimed.id}
 
     @precondition(lambda self: self.running_claims())
-    @rule(pick=picks, verdict=verdicts)
-    def lose(self, pick: int, verdict: Verdict) -> None:
+    @rule(pick=picks)
+    def lose(self, pick: int) -> None:
         """A task's worker dies, another takes the task over, and then the first one speaks."""
         running = self.running_claims()
         claimed = running[pick % len(running)]
@@ -234,8 +242,9 @@ class WorkMachine(RuleBasedStateMachine):
         self.rescue()
         self.register(4)
         self.claim_for(self.workers[-1], dict.fromkeys(QUEUES, 9))
-        said = Settlement(id=claimed.id, lease=claimed.lease, verdict=verdict)
-        assert self.run(self.store.settle([said])) == {claimed.id}
+        for verdict in LATE:
+            said = Settlement(id=claimed.id, lease=claimed.lease, verdict=verdict)
+            assert self.run(self.store.settle([said])) == {claimed.id}
         if claimed.id in self.model.live:
             self.check_row(self.model.live[claimed.id])
 
@@ -260,7 +269,7 @@ class WorkMachine(RuleBasedStateMachine):
             and (live[claimed.id].lease != claimed.lease or live[claimed.id].worker is None)
         ]
 
-    @precondition(lambda self: self.workers)
+    @precondition(lambda self: self.running_claims())
     @rule(pick=picks, keep=st.sets(picks, max_size=4))
     def release_strays(self, pick: int, keep: set[int]) -> None:
         """A worker gives back what it does not know of."""
@@ -274,6 +283,7 @@ class WorkMachine(RuleBasedStateMachine):
             row.attempt -= 1
             self.check_row(row)
 
+    @precondition(lambda self: self.running_claims())
     @rule()
     def rescue(self) -> None:
         """Tasks of dead workers wait again, or have killed too many."""

@@ -49,7 +49,7 @@ class Model:
 
     def __init__(self) -> None:
         self.live: dict[TaskId, Row] = {}
-        self.done: set[TaskId] = set()
+        self.done: dict[TaskId, Row] = {}
         self.archive: dict[TaskId, Row] = {}
         self.results: dict[TaskId, tuple[str, datetime]] = {}
         self.requests: dict[TaskId, str] = {}
@@ -89,7 +89,7 @@ class Model:
         run_at = task.run_at or now + (task.delay or timedelta(0))
         holder = self.holder(key)
         if holder is None:
-            used = self.live.keys() | self.archive.keys() | self.done
+            used = self.live.keys() | self.archive.keys() | self.done.keys()
             assert answered not in used, "an id was used twice"
             self.live[answered] = Row(
                 answered, task, task.queue, task.payload, task.priority, run_at, key
@@ -146,8 +146,7 @@ class Model:
 
     def finish(self, row: Row) -> None:
         """The task has left for good."""
-        del self.live[row.id]
-        self.done.add(row.id)
+        self.done[row.id] = self.live.pop(row.id)
 
     def set_aside(self, row: Row, state: State, error: str) -> None:
         """The task has left for the archive."""

@@ -176,6 +176,21 @@ class RequeueConformance:
         assert await finish(harness.store, claimed)
         assert (await harness.store.requeue([task]))[0].revival is Revival.ABSENT
 
+    async def test_requeued_tasks_forget_their_crashes(self, harness: Harness) -> None:
+        (task,) = await put(harness.store, new())
+        for requeued in (False, True):
+            by = await worker(harness.store)
+            assert (await take_one(harness.store, by)).attempt == 1
+            await harness.store.retire(by)
+            rescued = await harness.sibling.rescue(max_crashes=2)
+            assert (rescued.released, rescued.quarantined) == (1, ())
+            if not requeued:
+                assert await harness.store.cancel(task, "no") is Cancellation.ARCHIVED
+                assert (await record(harness.store, task)).crashes == 1
+                (answer,) = await harness.store.requeue([task])
+                assert answer.revival is Revival.REQUEUED
+        assert (await record(harness.store, task)).crashes == 1
+
     async def test_requeue_respects_unique_hashes(self, harness: Harness) -> None:
         archived: list[TaskId] = []
         for unique in ("a", "a", "b", None):
