@@ -85,6 +85,7 @@ class _Row:
             crashes=self.crashes,
             worker=self.worker,
             errors=tuple(self.errors),
+            unique_hash=self.held,
         )
 
 

@@ -78,6 +78,26 @@ class MemoryOperations:
         ]
         return found[:limit]
 
+    async def live(
+        self,
+        *,
+        queue: str | None = None,
+        name: str | None = None,
+        before: TaskId | None = None,
+        limit: int = 100,
+        connection: object | None = None,
+    ) -> Sequence[TaskRecord]:
+        """Tasks that wait or run; see `Operations.live`."""
+        del connection
+        found = [
+            row.record(State.WAITING if row.worker is None else State.RUNNING)
+            for _, row in sorted(self._live.items(), reverse=True)
+            if (queue is None or row.task.queue == queue)
+            and (name is None or row.task.name == name)
+            and (before is None or row.id < before)
+        ]
+        return found[:limit]
+
     async def requeue(
         self, tasks: Sequence[TaskId], *, connection: object | None = None
     ) -> Sequence[Requeued]:

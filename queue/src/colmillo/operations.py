@@ -98,6 +98,21 @@ class Operations(Protocol):
         """
         ...
 
+    async def live(
+        self,
+        *,
+        queue: str | None = None,
+        name: str | None = None,
+        before: "TaskId | None" = None,
+        limit: int = 100,
+        connection: object | None = None,
+    ) -> "Sequence[TaskRecord]":
+        """Tasks that wait or run, the latest ids first; pages as `archived` does.
+
+        With a ``connection``, as its open transaction sees them.
+        """
+        ...
+
     async def requeue(
         self, tasks: "Sequence[TaskId]", *, connection: object | None = None
     ) -> Sequence[Requeued]:

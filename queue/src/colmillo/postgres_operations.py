@@ -2,9 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
-from typing import TYPE_CHECKING
-
-import asyncpg
+from typing import TYPE_CHECKING, Any
 
 from colmillo.checks import ERRORS_KEPT, bounded_delay, storable_error
 from colmillo.listener import Listener
@@ -22,6 +20,7 @@ from colmillo.store import (
 if TYPE_CHECKING:
     from colmillo.database import Database
     from colmillo.floors import Floors
+    from colmillo.foreign import Row
 
 PAGE = 1000
 RESULTS = "_results"
@@ -89,6 +88,21 @@ class PostgresOperations:
         rows = await self._database.fetch(self._sql["archived"], queue, name, wanted, before, limit)
         return [record_of(row) for row in rows]
 
+    async def live(
+        self,
+        *,
+        queue: str | None = None,
+        name: str | None = None,
+        before: TaskId | None = None,
+        limit: int = 100,
+        connection: object | None = None,
+    ) -> Sequence[TaskRecord]:
+        """Tasks that wait or run; see `Operations.live`."""
+        rows = await self._database.fetch(
+            self._sql["live"], queue, name, before, limit, connection=connection
+        )
+        return [record_of(row) for row in rows]
+
     async def requeue(
         self, tasks: Sequence[TaskId], *, connection: object | None = None
     ) -> Sequence[Requeued]:
@@ -146,9 +160,9 @@ class PostgresOperations:
             ...
 
 
-def record_of(row: asyncpg.Record) -> TaskRecord:
+def record_of(row: "Row") -> TaskRecord:
     """The record from a row of the live tasks or of the archive."""
-    fields = dict(row)
+    fields: dict[str, Any] = dict(row)
     fields["state"] = State(fields["state"])
     fields["errors"] = tuple(fields["errors"] or ())
     return TaskRecord(**fields)

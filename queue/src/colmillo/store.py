@@ -222,7 +222,10 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskRecord:
-    """What the store knows of a task, live or archived. For people and tests, not for workers."""
+    """What the store knows of a task, live or archived. For people and tests, not for workers.
+
+    ``unique_hash`` is the key as it is held (`colmillo.unique.held_hash`), None without one.
+    """
 
     id: TaskId
     name: str
@@ -239,6 +242,7 @@ class TaskRecord:
     worker: WorkerId | None = None
     errors: tuple[str, ...] = field(default=())
     archived_at: datetime | None = None
+    unique_hash: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -39,7 +39,7 @@ class SyncQueue:
         Raises:
             TypeError: the connection is of another kind.
         """
-        return _now(self._queue.enqueue_many(new, connection=_checked(connection)))
+        return at_once(self._queue.enqueue_many(new, connection=_checked(connection)))
 
 
 def complete(context: Context[Any], *, connection: object) -> None:
@@ -47,7 +47,7 @@ def complete(context: Context[Any], *, connection: object) -> None:
 
     See `Context.complete`. Raises LeaseLost when another worker owns the task: roll back.
     """
-    _now(context.complete(connection=_checked(connection)))
+    at_once(context.complete(connection=_checked(connection)))
 
 
 def _checked(given: object) -> Adapter:
@@ -60,7 +60,7 @@ def _checked(given: object) -> Adapter:
     return connection
 
 
-def _now(work: Coroutine[Any, Any, T]) -> T:
+def at_once(work: Coroutine[Any, Any, T]) -> T:
     """What a coroutine returns that has nothing to wait for: its connection blocks."""
     try:
         work.send(None)

@@ -30,6 +30,7 @@ from colmillo.testing.suite.harness import Harness
 from colmillo.testing.suite.leases import LeaseConformance
 from colmillo.testing.suite.operations import (
     CancelConformance,
+    LiveConformance,
     RequeueConformance,
     ResultConformance,
 )
@@ -45,6 +46,7 @@ class StoreConformance(
     SettleConformance,
     LeaseConformance,
     ScheduleConformance,
+    LiveConformance,
     CancelConformance,
     RequeueConformance,
     ResultConformance,

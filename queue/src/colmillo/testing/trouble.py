@@ -172,6 +172,23 @@ class TroubledStore:
         await self._leave("archived")
         return answer
 
+    async def live(
+        self,
+        *,
+        queue: str | None = None,
+        name: str | None = None,
+        before: TaskId | None = None,
+        limit: int = 100,
+        connection: object | None = None,
+    ) -> Sequence[TaskRecord]:
+        """See `Store.live`."""
+        await self._enter("live")
+        answer = await self.inner.live(
+            queue=queue, name=name, before=before, limit=limit, connection=connection
+        )
+        await self._leave("live")
+        return answer
+
     async def requeue(
         self, tasks: Sequence[TaskId], *, connection: object | None = None
     ) -> Sequence[Requeued]:

@@ -31,6 +31,34 @@ from colmillo.testing.suite.harness import (
 )
 
 
+class LiveConformance:
+    """What `Store.live` promises."""
+
+    async def test_live_lists_what_waits_and_runs_the_latest_first(self, harness: Harness) -> None:
+        ids = await put(
+            harness.store,
+            *(new(f'{{"n": {n}}}', queue=("main", "other")[n % 2], priority=n) for n in range(5)),
+            new(unique="held", delay=timedelta(hours=1)),
+        )
+        by = await worker(harness.store)
+        first, second = await take(harness.store, by, {"main": 2})
+        assert await finish(harness.store, first)
+        assert await settle(harness.store, second, Again(delay=LEASE, error="no"))
+        (running,) = await take(harness.store, by, {"main": 1})
+        assert await harness.store.cancel(ids[1], "gone") is Cancellation.ARCHIVED
+        there = [task for task in ids if task not in (first.id, ids[1])]
+        found = await harness.sibling.live()
+        assert [one.id for one in found] == there[::-1]
+        assert list(found) == [await record(harness.store, task) for task in there[::-1]]
+        running_ones = [one.id for one in found if one.state is State.RUNNING]
+        assert running_ones == [running.id]
+        assert [one.unique_hash is None for one in found] == [False, True, True, True]
+        page = await harness.store.live(limit=2, before=there[-1])
+        assert [one.id for one in page] == [there[-2], there[-3]]
+        assert {one.queue for one in await harness.store.live(queue="other")} == {"other"}
+        assert await harness.store.live(name="nobody") == []
+
+
 class CancelConformance:
     """What `Store.cancel` and `Store.cancel_requests` promise."""
 
@@ -147,6 +175,21 @@ class RequeueConformance:
         assert not await finish(harness.store, stale)
         assert await finish(harness.store, claimed)
         assert (await harness.store.requeue([task]))[0].revival is Revival.ABSENT
+
+    async def test_requeued_tasks_forget_their_crashes(self, harness: Harness) -> None:
+        (task,) = await put(harness.store, new())
+        for requeued in (False, True):
+            by = await worker(harness.store)
+            assert (await take_one(harness.store, by)).attempt == 1
+            await harness.store.retire(by)
+            rescued = await harness.sibling.rescue(max_crashes=2)
+            assert (rescued.released, rescued.quarantined) == (1, ())
+            if not requeued:
+                assert await harness.store.cancel(task, "no") is Cancellation.ARCHIVED
+                assert (await record(harness.store, task)).crashes == 1
+                (answer,) = await harness.store.requeue([task])
+                assert answer.revival is Revival.REQUEUED
+        assert (await record(harness.store, task)).crashes == 1
 
     async def test_requeue_respects_unique_hashes(self, harness: Harness) -> None:
         archived: list[TaskId] = []
