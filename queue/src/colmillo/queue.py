@@ -37,7 +37,12 @@ class Queue:
                 was added; the caller's transaction is not aborted and may go on.
         """
         tasks = list(new)
-        return await self.store.enqueue(tasks, connection=connection) if tasks else []
+        if not tasks:
+            return []
+        # The slip everybody makes once; the store would complain of something else.
+        if not isinstance(tasks[0], NewTask):
+            raise TypeError(f"a queue takes what some_task.new(…) returns, not {tasks[0]!r}")
+        return await self.store.enqueue(tasks, connection=connection)
 
     async def cancel(
         self, task: TaskId, why: str = "cancelled", *, connection: object | None = None
