@@ -5,7 +5,15 @@ from pathlib import Path
 import pytest
 from pages import joined, run_program
 
-PAGES = ("scheduling.md", "unique.md", "long-work.md", "retries.md", "deploying.md")
+PAGES = (
+    "tasks.md",
+    "around.md",
+    "scheduling.md",
+    "unique.md",
+    "long-work.md",
+    "retries.md",
+    "deploying.md",
+)
 
 
 @pytest.mark.parametrize("page", PAGES)
