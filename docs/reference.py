@@ -13,7 +13,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import dedent, indent
-from typing import Any
 
 import griffe
 
@@ -117,7 +116,7 @@ def pages() -> dict[str, str]:
                 *(
                     block
                     for found in shown[name]
-                    for block in entry(found, top, Linker(links, name, found.name))
+                    for block in entry(found, Linker(links, name, found.name))
                 ),
             ]
         )
@@ -174,13 +173,20 @@ def anchors(shown: Mapping[str, Sequence[griffe.Object]]) -> dict[str, str]:
     return links
 
 
-def entry(found: griffe.Object, top: set[Any], links: Linker) -> Iterator[str]:
+def exporter(found: griffe.Object) -> str:
+    """Where the name is to be imported from: the outermost package that exports it."""
+    best = module = found.module
+    while isinstance(module.parent, griffe.Module):
+        module = module.parent
+        if found.name in (module.exports or ()):
+            best = module
+    return best.path
+
+
+def entry(found: griffe.Object, links: Linker) -> Iterator[str]:
     """The blocks of one class, function or name."""
     yield f"## {found.name}"
-    module = "colmillo" if found.name in top else found.module.path
-    if module.startswith("colmillo.embedded"):
-        module = "colmillo.embedded"
-    yield f"`from {module} import {found.name}`"
+    yield f"`from {exporter(found)} import {found.name}`"
     if isinstance(found, griffe.Attribute):
         yield code(f"{found.name} = {found.value}")
     elif isinstance(found, griffe.Class):
