@@ -19,6 +19,9 @@ class Queue:
 
     async def enqueue(self, new: NewTask, *, connection: object | None = None) -> Enqueued:
         """Adds one task. See `enqueue_many`."""
+        # The slip everybody makes once; a store would complain of something else.
+        if not isinstance(new, NewTask):
+            raise TypeError(f"a queue takes what some_task.new(…) returns, not {new!r}")
         return (await self.enqueue_many([new], connection=connection))[0]
 
     async def enqueue_many(
@@ -37,12 +40,7 @@ class Queue:
                 was added; the caller's transaction is not aborted and may go on.
         """
         tasks = list(new)
-        if not tasks:
-            return []
-        # The slip everybody makes once; the store would complain of something else.
-        if not isinstance(tasks[0], NewTask):
-            raise TypeError(f"a queue takes what some_task.new(…) returns, not {tasks[0]!r}")
-        return await self.store.enqueue(tasks, connection=connection)
+        return await self.store.enqueue(tasks, connection=connection) if tasks else []
 
     async def cancel(
         self, task: TaskId, why: str = "cancelled", *, connection: object | None = None
