@@ -40,6 +40,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (ColmilloError, ValueError, OSError, asyncpg.PostgresError) as error:
         text = " ".join(str(error).split()) or type(error).__name__
         sys.stderr.write(f"colmillo: {text}\n")
+        if isinstance(error, OSError) and options.dsn is None:
+            sys.stderr.write("No --dsn was given; the PG… variables and their defaults counted.\n")
         return 1
     except KeyboardInterrupt:
         return INTERRUPTED

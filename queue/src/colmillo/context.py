@@ -14,7 +14,9 @@ R_co = TypeVar("R_co", covariant=True)
 class Context(Generic[R_co]):
     """Passed as the first argument to functions that ask for it.
 
-    ``R`` is the type of the worker's ``resources``.
+    ``task`` is the `ClaimedTask` (its ``id``, ``attempt``, ``max_attempts``, ``enqueued_at`` and
+    so on), ``queue`` a `Queue` to put more tasks into, ``clock`` the worker's `Clock`.
+    ``Context[R]`` is for a worker whose ``resources`` are an ``R``.
     """
 
     __slots__ = ("_completed", "_lease", "_resources", "_store", "clock", "task")

@@ -80,6 +80,8 @@ class PostgresStore(PostgresOperations, PostgresControls):
         notify: bool = True,
         listen_pool: "Pool | None" = None,
     ) -> None:
+        if pool is not None and not hasattr(pool, "acquire"):
+            raise TypeError(f"a store takes an asyncpg pool, not a {type(pool).__name__}")
         super().__init__(Database(pool, command_timeout.total_seconds()), queries(schema))
         self._listening = Database(listen_pool or pool, command_timeout.total_seconds())
         self._schema = schema

@@ -19,6 +19,9 @@ class Queue:
 
     async def enqueue(self, new: NewTask, *, connection: object | None = None) -> Enqueued:
         """Adds one task. See `enqueue_many`."""
+        # The slip everybody makes once; a store would complain of something else.
+        if not isinstance(new, NewTask):
+            raise TypeError(f"a queue takes what some_task.new(…) returns, not {new!r}")
         return (await self.enqueue_many([new], connection=connection))[0]
 
     async def enqueue_many(

@@ -120,7 +120,11 @@ class Declared(Generic[P]):
 
 
 class Task(Declared[P]):
-    """A task with its function: can be enqueued, and run by a `Worker`."""
+    """A task with its function, as `task` makes it: can be enqueued, and run by a `Worker`.
+
+    ``name`` is what it is called in the database, ``function`` what it was made of, for calls
+    without a queue. What `Declared` has it has too: `Declared.new` makes a call of it.
+    """
 
     def __init__(
         self,

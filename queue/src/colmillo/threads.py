@@ -19,9 +19,9 @@ Job = Callable[[], None]
 class ThreadContext(Generic[R_co]):
     """Passed as the first argument to functions in threads that ask for it.
 
-    ``stopping`` is set when the function should end: its time is over, the worker stops, its
-    lease is lost, or it was cancelled. A thread cannot be stopped from outside, so a function
-    that takes long looks at it now and then, or waits on it instead of sleeping.
+    ``stopping``, an event, is set when the function should end: its time is over, the worker
+    stops, its lease is lost, or it was cancelled. A thread cannot be stopped from outside, so a
+    function that takes long looks at it now and then, or waits on it instead of sleeping.
     """
 
     def __init__(self, context: Context[R_co], loop: asyncio.AbstractEventLoop) -> None:

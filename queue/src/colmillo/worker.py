@@ -82,6 +82,10 @@ class Worker:
         clock: Clock | None = None,
         rng: Random | None = None,
     ) -> None:
+        if not hasattr(store, "register"):
+            raise TypeError(
+                f"a worker takes a store, PostgresStore(pool) say, not a {type(store).__name__}"
+            )
         if not queues or min(queues.values()) < 1:
             raise ValueError("a worker needs at least one queue, and room for one task in each")
         if min(lease, poll) <= timedelta(0) or grace < timedelta(0) or max_crashes < 1:

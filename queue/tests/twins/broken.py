@@ -50,7 +50,7 @@ class Unfenced(Honest):
     ) -> frozenset[TaskId]:
         records = [await self.get(s.id) for s in settlements]
         current = [
-            s if record is None else replace(s, lease=record.lease)
+            s if record is None else s._replace(lease=record.lease)
             for s, record in zip(settlements, records, strict=True)
         ]
         return await super().settle(current)
@@ -95,7 +95,7 @@ class ForgetsAttempts(Honest):
     ) -> frozenset[TaskId]:
         return await super().settle(
             [
-                replace(s, verdict=replace(s.verdict, keep_attempt=False))
+                s._replace(verdict=replace(s.verdict, keep_attempt=False))
                 if isinstance(s.verdict, Again)
                 else s
                 for s in settlements
@@ -111,7 +111,7 @@ class SnoozesCost(Honest):
     ) -> frozenset[TaskId]:
         return await super().settle(
             [
-                replace(s, verdict=replace(s.verdict, keep_attempt=True))
+                s._replace(verdict=replace(s.verdict, keep_attempt=True))
                 if isinstance(s.verdict, Again)
                 else s
                 for s in settlements
@@ -136,7 +136,7 @@ class ForgetsErrors(Honest):
     ) -> frozenset[TaskId]:
         return await super().settle(
             [
-                replace(s, verdict=replace(s.verdict, error=""))
+                s._replace(verdict=replace(s.verdict, error=""))
                 if isinstance(s.verdict, SetAside)
                 else s
                 for s in settlements
@@ -152,7 +152,7 @@ class DropsResults(Honest):
     ) -> frozenset[TaskId]:
         return await super().settle(
             [
-                replace(s, verdict=Finish()) if isinstance(s.verdict, FinishWith) else s
+                s._replace(verdict=Finish()) if isinstance(s.verdict, FinishWith) else s
                 for s in settlements
             ]
         )
