@@ -10,6 +10,7 @@ from typing import NamedTuple
 import pytest
 
 import colmillo
+from colmillo.prometheus import LEASE_LOST
 
 SOURCE = Path(colmillo.__file__).parent
 PAGE = Path(__file__).parents[2] / "docs" / "colmillo" / "operate.md"
@@ -110,6 +111,10 @@ def test_the_table_has_every_event_with_its_level_and_fields() -> None:
 def test_no_field_hides_a_records_own_or_tells_what_is_secret() -> None:
     for event in logged().values():
         assert event.fields & (TAKEN | SECRET) == set(), event
+
+
+def test_the_metrics_know_events_that_exist() -> None:
+    assert logged().keys() >= LEASE_LOST
 
 
 def test_what_cannot_be_told_is_refused() -> None:

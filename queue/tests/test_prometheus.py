@@ -78,7 +78,9 @@ async def test_attempts_are_counted_and_timed(registry: CollectorRegistry) -> No
     assert registry.get_sample_value("colmillo_task_duration_seconds_sum", labels) == 3
 
 
-async def test_what_the_worker_cancelled_is_told_apart(registry: CollectorRegistry) -> None:
+async def test_what_the_worker_cancelled_is_told_apart(
+    registry: CollectorRegistry, events: EventMetrics
+) -> None:
     clock = FakeClock()
     store = MemoryStore(clock)
     troubled, metrics = TroubledStore(store), TaskMetrics(registry)
@@ -103,9 +105,11 @@ async def test_what_the_worker_cancelled_is_told_apart(registry: CollectorRegist
         assert attempts(registry, "cancelled") == 1
         await Queue(store).enqueue(endless.new())
         await clock.advance(2)
+        assert registry.get_sample_value("colmillo_leases_lost_total") == 0
         troubled.down = True
         await clock.advance(10)
         assert attempts(registry, "lease_lost") == 1
+        assert registry.get_sample_value("colmillo_leases_lost_total") == 1
         troubled.down = False
         await clock.advance(60)
     assert attempts(registry, "given_back") == 1

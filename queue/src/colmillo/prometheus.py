@@ -39,6 +39,9 @@ MOST_QUEUES = 200
 """More queues than these, the fullest, are told as one."""
 
 OTHERS = "(others)"
+
+# What `colmillo.lease` logs when a worker's lease is over although the worker is not.
+LEASE_LOST = {"the lease could not be renewed in time", "the lease was over before its renewal"}
 CALL_SECONDS = 30.0
 
 
@@ -97,9 +100,10 @@ class EventMetrics(logging.Handler):
     """Counts what colmillo logs as warning or error: add it to the logger ``colmillo``.
 
     ``colmillo_events_total`` by event, the message as the table of docs/colmillo/operate.md has
-    it. So are counted what a worker does beside its attempts: a lease that was lost, a
-    database that cannot be reached. ``colmillo_tasks_released_total`` and
-    ``colmillo_tasks_quarantined_total`` are the tasks of dead workers that this process found.
+    it; so what a worker does beside its attempts is counted without a cost.
+    ``colmillo_leases_lost_total``, ``colmillo_tasks_released_total`` and
+    ``colmillo_tasks_quarantined_total`` (the tasks of dead workers that this process found) start
+    at zero, so that an alert sees their first time.
     """
 
     def __init__(self, registry: CollectorRegistry = REGISTRY) -> None:
@@ -108,6 +112,11 @@ class EventMetrics(logging.Handler):
             "colmillo_events",
             "What was logged as warning or error.",
             ["event", "level"],
+            registry=registry,
+        )
+        self._leases = Counter(
+            "colmillo_leases_lost",
+            "Leases of workers that could not be kept; what ran under them was cancelled.",
             registry=registry,
         )
         self._released = Counter(
@@ -126,6 +135,7 @@ class EventMetrics(logging.Handler):
         if record.args or not isinstance(record.msg, str):
             return
         self._events.labels(record.msg, record.levelname.lower()).inc()
+        self._leases.inc(record.msg in LEASE_LOST)
         self._released.inc(getattr(record, "released", 0))
         self._quarantined.inc(len(getattr(record, "quarantined", ())))
 
