@@ -104,17 +104,21 @@ async def test_list_filters_and_pages(store: PostgresStore, shell: Shell) -> Non
 
 
 async def test_show_tells_everything(store: PostgresStore, shell: Shell) -> None:
-    (task,) = await put(store, MAIL.with_key("k"))
+    (task,) = await put(store, MAIL.with_key("k").with_headers({"trace": "t\n1"}))
     (claimed,) = await claim(store, "mail")
     shown = await shell("tasks", "show", str(task))
     assert "worker name   host:1\n" in shown
     await fail(store, claimed, "one\ntwo\x1b[31m")
     shown = await shell("tasks", "show", str(task))
     assert 'payload       {"user":"ana"}\n' in shown
+    assert "header        trace: t\\n1\n" in shown
     assert "state         failed\n" in shown
     assert "error 1       one\\ntwo\\x1b[31m\n" in shown
     assert "(0 s ago)" in shown
-    assert (await shell.json("tasks", "show", str(task)))["errors"] == ["one\ntwo\x1b[31m"]
+    shown_json = await shell.json("tasks", "show", str(task))
+    assert shown_json["errors"] == ["one\ntwo\x1b[31m"]
+    assert shown_json["payload"] == '{"user":"ana"}'
+    assert shown_json["headers"] == {"trace": "t\n1"}
     said = await shell("tasks", "show", "999", status=1)
     assert said.endswith("there is no task 999: it is done, or never was\n")
 

@@ -11,11 +11,10 @@ from typing import Any
 from colmillo.codec import codec_for
 from colmillo.context import Context
 from colmillo.errors import InvalidTask
+from colmillo.payload import RESERVED
 from colmillo.scalars import Codec
 from colmillo.threads import ThreadContext
-from colmillo.unique import canonical
 
-PAYLOAD_BYTES = 1_000_000
 CONTEXTS: dict[str, type] = {kind.__name__: kind for kind in (Context, ThreadContext)}
 WHICH_CONTEXT = (
     "an async function takes a Context, one in a thread a ThreadContext, "
@@ -81,6 +80,8 @@ class Arguments:
     def read(self, payload: str) -> dict[str, object]:
         """Returns the arguments of a payload; one that is missing takes its default.
 
+        What stands beside them under a reserved name, as headers do, is left out.
+
         Raises:
             InvalidTask: the payload was written for other parameters than these.
         """
@@ -88,6 +89,7 @@ class Arguments:
         if not isinstance(given, dict):
             raise InvalidTask("the payload is no JSON object")
         if given.keys() != self.codecs.keys():
+            given = {name: given[name] for name in given if not name.startswith(RESERVED)}
             self._check_names(given)
         codecs = self.codecs
         return {name: codecs[name].decode(value, name) for name, value in given.items()}
@@ -116,15 +118,6 @@ def parsed(payload: str) -> Any:
             return json.loads(payload)
         except ValueError:
             raise InvalidTask("the payload is no JSON") from None
-
-
-def payload_text(values: Mapping[str, object]) -> str:
-    """The payload of these JSON values. Raises `InvalidTask` above a million bytes."""
-    text = canonical(values)
-    size = len(text.encode())
-    if size > PAYLOAD_BYTES:
-        raise InvalidTask(f"the arguments take {size:,} bytes, more than {PAYLOAD_BYTES:,}")
-    return text
 
 
 def context_of(parameter: inspect.Parameter, function: Callable[..., Any]) -> type | None:

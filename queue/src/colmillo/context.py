@@ -1,10 +1,12 @@
 """What a running task can see and do."""
 
+from collections.abc import Mapping
 from typing import Generic, TypeVar
 
 from colmillo.clock import Clock
 from colmillo.errors import LeaseLost
 from colmillo.lease import Lease
+from colmillo.payload import headers_in
 from colmillo.queue import Queue
 from colmillo.store import ClaimedTask, Finish, Settlement, Store
 
@@ -40,6 +42,14 @@ class Context(Generic[R_co]):
     def resources(self) -> R_co:
         """What the worker was given for its tasks."""
         return self._resources
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """What travels with the task beside its arguments; see `NewTask.with_headers`.
+
+        Read from the payload each time.
+        """
+        return headers_in(self.task.payload)
 
     @property
     def completed(self) -> bool:

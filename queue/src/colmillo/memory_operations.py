@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from colmillo.checks import bounded_delay
 from colmillo.clock import Clock
-from colmillo.operations import CANCELS, Cancellation, CancelRequest, Requeued, Revival
+from colmillo.operations import CANCELS, Cancellation, CancelRequest, Depth, Requeued, Revival
 from colmillo.store import Ending, State, TaskId, TaskRecord, WorkerId
 
 if TYPE_CHECKING:
@@ -110,6 +110,14 @@ class MemoryOperations:
                 wake(queue)
         return [answers[task] for task in dict.fromkeys(tasks)]
 
+    async def depths(self) -> dict[str, Depth]:
+        """What lies in the queues; see `Operations.depths`."""
+        now = self._clock.now()
+        rows: dict[str, list[_Row]] = {}
+        for row in self._live.values():
+            rows.setdefault(row.task.queue, []).append(row)
+        return {queue: _depth(of, now) for queue, of in rows.items()}
+
     async def result(self, task: TaskId) -> str | None:
         """A kept result; see `Operations.result`."""
         text, end = self._results.get(task, (None, None))
@@ -149,3 +157,14 @@ class MemoryOperations:
         return Requeued(id=task, revival=Revival.REQUEUED)
 
     def _set_aside(self, row: "_Row", ending: Ending, error: str) -> None: ...
+
+
+def _depth(rows: "Sequence[_Row]", now: datetime) -> Depth:
+    waiting = [row.run_at for row in rows if row.worker is None]
+    due = [run_at for run_at in waiting if run_at <= now]
+    return Depth(
+        due=len(due),
+        later=len(waiting) - len(due),
+        running=len(rows) - len(waiting),
+        oldest=now - min(due) if due else None,
+    )

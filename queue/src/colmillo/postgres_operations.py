@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from colmillo.checks import ERRORS_KEPT, bounded_delay, storable_error
 from colmillo.listener import Listener
-from colmillo.operations import CANCELS, Cancellation, CancelRequest, Requeued, Revival
+from colmillo.operations import CANCELS, Cancellation, CancelRequest, Depth, Requeued, Revival
 from colmillo.store import (
     Ending,
     FinishWith,
@@ -119,6 +119,16 @@ class PostgresOperations:
             answers.get(task) or Requeued(id=task, revival=Revival.ABSENT)
             for task in dict.fromkeys(tasks)
         ]
+
+    async def depths(self) -> dict[str, Depth]:
+        """What lies in the queues; see `Operations.depths`."""
+        rows = await self._database.fetch(self._sql["depths"])
+        return {
+            row["queue"]: Depth(
+                due=row["due"], later=row["later"], running=row["running"], oldest=row["oldest"]
+            )
+            for row in rows
+        }
 
     async def result(self, task: TaskId) -> str | None:
         """A kept result; see `Operations.result`."""

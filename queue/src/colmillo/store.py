@@ -21,6 +21,7 @@ from uuid import UUID
 from colmillo.controls import ControlStore
 from colmillo.errors import InvalidTask
 from colmillo.operations import Operations
+from colmillo.payload import with_headers
 from colmillo.unique import Duplicate, States, check_unique, key_hash
 
 TaskId = NewType("TaskId", int)
@@ -31,7 +32,8 @@ WorkerId = NewType("WorkerId", UUID)
 class NewTask:
     """A task to be enqueued. Made by `Task.new`; change it with `with_options`.
 
-    ``payload`` is JSON text of one object: the arguments by name. ``run_at`` and ``delay``
+    ``payload`` is JSON text of one object: the arguments by name, and what `with_headers` puts
+    beside them. ``run_at`` and ``delay``
     exclude each other; neither means now. Higher ``priority`` runs first.
     ``max_attempts`` None means no limit. ``unique_hash`` is 32 bytes or None; the fields
     below it, which mean nothing without it, are those of `colmillo.Unique`.
@@ -85,6 +87,18 @@ class NewTask:
             queue=self.queue if queue is None else queue,
             duplicate=chosen,
         )
+
+    def with_headers(self, headers: Mapping[str, str]) -> Self:
+        """Returns a copy that carries these texts beside its arguments, for ``context.headers``.
+
+        For what is about the call and no argument of it, as a trace's id. They are no part of
+        what makes a task unique, and count as a part of the payload, which has a million bytes
+        at most. Headers that the task has already stay, unless they are given again.
+
+        Raises:
+            InvalidTask: a header that is no text, or too much of them.
+        """
+        return replace(self, payload=with_headers(self.payload, headers))
 
     def with_key(
         self,

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from colmillo.context import Context
 from colmillo.foreign import Adapter, blocking
 from colmillo.postgres import PostgresStore
-from colmillo.queue import Queue
+from colmillo.queue import Outgoing, Queue
 from colmillo.schema import DEFAULT_SCHEMA
 from colmillo.store import Enqueued, NewTask
 
@@ -23,11 +23,17 @@ class SyncQueue:
 
     A ``connection`` is a psycopg 3 ``Connection``, or a ``Connection`` or ``Session`` of
     SQLAlchemy 2 over psycopg. What is enqueued is part of its transaction, and committing that
-    is the caller's; under autocommit it is there at once.
+    is the caller's; under autocommit it is there at once. ``outgoing`` as in `colmillo.Queue`.
     """
 
-    def __init__(self, schema: str = DEFAULT_SCHEMA, *, notify: bool = True) -> None:
-        self._queue = Queue(PostgresStore(None, schema, notify=notify))
+    def __init__(
+        self,
+        schema: str = DEFAULT_SCHEMA,
+        *,
+        notify: bool = True,
+        outgoing: Outgoing | None = None,
+    ) -> None:
+        self._queue = Queue(PostgresStore(None, schema, notify=notify), outgoing=outgoing)
 
     def enqueue(self, new: NewTask, *, connection: object) -> Enqueued:
         """Adds one task. See `enqueue_many`."""

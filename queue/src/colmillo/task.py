@@ -5,11 +5,12 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, Concatenate, Generic, ParamSpec, Protocol, cast, overload
 
-from colmillo.arguments import Arguments, payload_text
+from colmillo.arguments import Arguments
 from colmillo.checks import check_tasks
 from colmillo.context import Context
 from colmillo.errors import InvalidTask
 from colmillo.outcome import Outcome
+from colmillo.payload import payload_text
 from colmillo.placing import Place, Runs, place_of
 from colmillo.retry import Backoff
 from colmillo.rules import Kinds, OnError, Rules, rules_of

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from contextvars import copy_context
 from queue import SimpleQueue
 from typing import Any, Generic, TypeVar
@@ -38,6 +38,11 @@ class ThreadContext(Generic[R_co]):
     def resources(self) -> R_co:
         """What the worker was given for its tasks. Whether it is thread-safe is up to you."""
         return self._context.resources
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """What travels with the task beside its arguments; see `NewTask.with_headers`."""
+        return self._context.headers
 
     @property
     def queue(self) -> Queue:

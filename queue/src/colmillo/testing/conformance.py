@@ -30,6 +30,7 @@ from colmillo.testing.suite.harness import Harness
 from colmillo.testing.suite.leases import LeaseConformance
 from colmillo.testing.suite.operations import (
     CancelConformance,
+    DepthConformance,
     LiveConformance,
     RequeueConformance,
     ResultConformance,
@@ -50,6 +51,7 @@ class StoreConformance(
     CancelConformance,
     RequeueConformance,
     ResultConformance,
+    DepthConformance,
     ControlConformance,
     UniqueConformance,
 ):

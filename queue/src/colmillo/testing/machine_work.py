@@ -227,7 +227,7 @@ class WorkMachine(RuleBasedStateMachine):
         assert self.run(self.store.settle([said])) == frozenset()
         if claimed.id in self.model.live:
             self.check_row(self.model.live[claimed.id], adopt=True)
-        repeated = replace(said, verdict=again)
+        repeated = said._replace(verdict=again)
         assert self.run(self.store.settle([repeated])) == {claimed.id}
 
     @precondition(lambda self: self.running_claims())

@@ -6,7 +6,7 @@ from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 
 from colmillo.controls import Controls, ScheduleRow
-from colmillo.operations import Cancellation, CancelRequest, Requeued
+from colmillo.operations import Cancellation, CancelRequest, Depth, Requeued
 from colmillo.store import (
     ClaimedTask,
     Ending,
@@ -196,6 +196,13 @@ class TroubledStore:
         await self._enter("requeue")
         answer = await self.inner.requeue(tasks, connection=connection)
         await self._leave("requeue")
+        return answer
+
+    async def depths(self) -> dict[str, Depth]:
+        """See `Store.depths`."""
+        await self._enter("depths")
+        answer = await self.inner.depths()
+        await self._leave("depths")
         return answer
 
     async def result(self, task: TaskId) -> str | None:

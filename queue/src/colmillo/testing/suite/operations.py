@@ -5,7 +5,7 @@
 import asyncio
 from datetime import timedelta
 
-from colmillo.operations import Cancellation, CancelRequest, Requeued, Revival
+from colmillo.operations import Cancellation, CancelRequest, Depth, Requeued, Revival
 from colmillo.store import (
     Again,
     Ending,
@@ -316,3 +316,24 @@ class ResultConformance:
             assert await settle(harness.store, second, FinishWith(result="1", keep=LEASE))
             await announced.wait()
         assert heard == [str(second.id)]
+
+
+class DepthConformance:
+    """What `Store.depths` promises."""
+
+    async def test_depths_tell_due_later_and_running_apart(self, harness: Harness) -> None:
+        assert await harness.store.depths() == {}
+        by = await worker(harness.store)
+        await put(harness.store, new(), new(queue="late", delay=timedelta(hours=1)))
+        await harness.advance(timedelta(seconds=10))
+        await put(harness.store, new(), new(), new(priority=1), new(delay=timedelta(hours=1)))
+        (running,) = await take(harness.store, by, {"main": 1})
+        depths = await harness.sibling.depths()
+        assert depths.keys() == {"main", "late"}
+        assert depths["late"] == Depth(due=0, later=1, running=0, oldest=None)
+        main = depths["main"]
+        assert (main.due, main.later, main.running) == (3, 1, 1)
+        assert main.oldest is not None
+        assert timedelta(seconds=10) <= main.oldest < timedelta(seconds=60)
+        await settle(harness.store, running, SetAside(ending=Ending.FAILED, error="no"))
+        assert (await harness.store.depths())["main"].running == 0
