@@ -18,12 +18,15 @@ from colmillo.checks import (
     check_tasks,
     storable_error,
 )
+from colmillo.compaction import Compaction
 from colmillo.database import Database, is_asyncpg
 from colmillo.duplicates import unrefused
 from colmillo.enqueueing import UniqueEnqueue, columns
 from colmillo.floors import Floors
+from colmillo.housekeeping import KEEP_ARCHIVED, check_kept
 from colmillo.listener import Listener
 from colmillo.postgres_controls import PostgresControls
+from colmillo.postgres_housekeeping import PostgresHousekeeping
 from colmillo.postgres_operations import PostgresOperations, record_of
 from colmillo.rescue import rescue
 from colmillo.schema import DEFAULT_SCHEMA, channel, check, queries, quoted
@@ -51,7 +54,7 @@ if TYPE_CHECKING:
 _TICKS_KEPT = timedelta(days=7)
 
 
-class PostgresStore(PostgresOperations, PostgresControls):
+class PostgresStore(PostgresOperations, PostgresControls, PostgresHousekeeping):
     """Everything `Store` promises, for any number of processes on one database.
 
     ``pool`` is an `asyncpg.Pool`, which stays the caller's (None: every call has to come with a
@@ -66,6 +69,9 @@ class PostgresStore(PostgresOperations, PostgresControls):
     Listening takes one of the pool's connections for as long as it lasts, or of
     ``listen_pool``'s, for when ``pool`` leads through PgBouncer in transaction mode, which
     cannot listen. ``notify`` false leaves notifications out, sent and heard: workers poll.
+
+    Workers remove archived tasks ``keep_archived`` after they were set aside (None: never). If
+    stores differ in it, the shortest counts.
     """
 
     def __init__(
@@ -76,11 +82,14 @@ class PostgresStore(PostgresOperations, PostgresControls):
         command_timeout: timedelta = timedelta(seconds=30),
         notify: bool = True,
         listen_pool: "Pool | None" = None,
+        keep_archived: timedelta | None = KEEP_ARCHIVED,
     ) -> None:
         super().__init__(Database(pool, command_timeout.total_seconds()), queries(schema))
         self._listening = Database(listen_pool or pool, command_timeout.total_seconds())
         self._schema = schema
         self._floors = Floors()
+        self._compaction = Compaction(self._database, self._sql, schema)
+        self._keep_archived = check_kept(keep_archived)
         self._rescued = False
         self._channel = channel(schema)
         self._notify = self._channel if notify else None
