@@ -30,6 +30,10 @@ COMMON = {
     "--dsn": "`--dsn postgresql://user@host/database`; libpq's PG… variables when left out",
     "--schema": "`--schema NAME`: where the tables live (colmillo)",
 }
+STARS: dict[griffe.ParameterKind | None, str] = {
+    griffe.ParameterKind.var_positional: "*",
+    griffe.ParameterKind.var_keyword: "**",
+}
 NOTE = "<!-- Made from the docstrings by `make reference`; do not edit. -->"
 
 
@@ -237,7 +241,7 @@ def signature(function: griffe.Function, name: str) -> str:
         if one.kind is kind.keyword_only and not starred:
             parts.append("*")
         starred = starred or one.kind in (kind.keyword_only, kind.var_positional)
-        star = {kind.var_positional: "*", kind.var_keyword: "**"}.get(one.kind, "")
+        star = STARS.get(one.kind, "")
         text = f"{star}{one.name}" + (f": {one.annotation}" if one.annotation else "")
         plain = one.default is None or star != ""
         parts.append(text if plain else f"{text} = {one.default}")

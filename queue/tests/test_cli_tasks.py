@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -180,6 +181,42 @@ async def test_act_on_all_that_match(store: PostgresStore, shell: Shell) -> None
         "Deleted: 4 of 4.\n"
     )
     assert await store.counts() == {}
+
+
+@pytest.mark.parametrize("where", ["waiting", "archived"])
+async def test_a_deleted_task_frees_its_periods_hash(
+    store: PostgresStore, shell: Shell, where: str
+) -> None:
+    daily = replace(
+        MAIL, unique_hash=bytes(32), unique_period=timedelta(days=999), unique_states="finished"
+    )
+    other = replace(daily, unique_hash=bytes([1] * 32))
+    task, kept = await put(store, daily, other)
+    if where == "archived":
+        await store.cancel(TaskId(task), "no")
+        await store.cancel(TaskId(kept), "no")
+    assert await put(store, daily, other) == [task, kept]
+    assert await shell("tasks", "delete", str(task)) == "Deleted: 1 of 1.\n"
+    (answer,) = await store.enqueue([daily])
+    assert answer.inserted
+    assert await put(store, other) == [kept]
+
+
+async def test_a_task_that_is_put_back_keeps_its_periods_hash(
+    store: PostgresStore, shell: Shell
+) -> None:
+    daily = replace(
+        MAIL, unique_hash=bytes(32), unique_period=timedelta(days=999), unique_states="finished"
+    )
+    (task,) = await put(store, daily)
+    (claimed,) = await claim(store, "mail")
+    await fail(store, claimed)
+    assert await shell("tasks", "retry", str(task)) == "Put back: 1 of 1.\n"
+    assert await put(store, daily) == [task]
+    (claimed,) = await claim(store, "mail")
+    done = Settlement(id=claimed.id, lease=claimed.lease, verdict=Finish())
+    assert not await store.settle([done])
+    assert await put(store, daily) == [task]
 
 
 @pytest.mark.parametrize("words", [["delete"], ["delete", "1", "--queue", "mail"]])

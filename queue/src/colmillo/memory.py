@@ -21,7 +21,9 @@ from colmillo.checks import (
 )
 from colmillo.clock import Clock, SystemClock
 from colmillo.duplicates import refuse_twins, refused, unrefused
+from colmillo.housekeeping import KEEP_ARCHIVED, check_kept
 from colmillo.memory_controls import MemoryControls
+from colmillo.memory_housekeeping import MemoryHousekeeping
 from colmillo.memory_operations import MemoryOperations
 from colmillo.store import (
     Again,
@@ -89,13 +91,16 @@ class _Row:
         )
 
 
-class MemoryStore(MemoryOperations, MemoryControls):
+class MemoryStore(MemoryOperations, MemoryControls, MemoryHousekeeping):
     """Everything `Store` promises, within one event loop and without transactions.
 
     Time is the clock's: give it a `colmillo.testing.FakeClock` and move it.
     """
 
-    def __init__(self, clock: Clock | None = None) -> None:
+    def __init__(
+        self, clock: Clock | None = None, *, keep_archived: timedelta | None = KEEP_ARCHIVED
+    ) -> None:
+        self._keep_archived = check_kept(keep_archived)
         MemoryOperations.__init__(self)
         MemoryControls.__init__(self, clock or SystemClock())
         self._last_id = 0

@@ -18,12 +18,15 @@ from colmillo.checks import (
     check_tasks,
     storable_error,
 )
+from colmillo.compaction import Compaction
 from colmillo.database import Database, is_asyncpg
 from colmillo.duplicates import unrefused
 from colmillo.enqueueing import UniqueEnqueue, columns, scalars
 from colmillo.floors import Floors
+from colmillo.housekeeping import KEEP_ARCHIVED, check_kept
 from colmillo.listener import Listener
 from colmillo.postgres_controls import PostgresControls
+from colmillo.postgres_housekeeping import PostgresHousekeeping
 from colmillo.postgres_operations import PostgresOperations, record_of
 from colmillo.rescue import rescue
 from colmillo.schema import DEFAULT_SCHEMA, channel, check, queries, quoted
@@ -54,7 +57,7 @@ _PLACE_KEPT = -1.0
 """The delay by which ``settle.sql`` knows a task that stays due when it was due."""
 
 
-class PostgresStore(PostgresOperations, PostgresControls):
+class PostgresStore(PostgresOperations, PostgresControls, PostgresHousekeeping):
     """Everything `Store` promises, for any number of processes on one database.
 
     ``pool`` is an `asyncpg.Pool`, which stays the caller's (None: every call has to come with a
@@ -69,6 +72,9 @@ class PostgresStore(PostgresOperations, PostgresControls):
     Listening takes one of the pool's connections for as long as it lasts, or of
     ``listen_pool``'s, for when ``pool`` leads through PgBouncer in transaction mode, which
     cannot listen. ``notify`` false leaves notifications out, sent and heard: workers poll.
+
+    Workers remove archived tasks ``keep_archived`` after they were set aside (None: never). If
+    stores differ in it, the shortest counts.
     """
 
     def __init__(
@@ -79,6 +85,7 @@ class PostgresStore(PostgresOperations, PostgresControls):
         command_timeout: timedelta = timedelta(seconds=30),
         notify: bool = True,
         listen_pool: "Pool | None" = None,
+        keep_archived: timedelta | None = KEEP_ARCHIVED,
     ) -> None:
         if pool is not None and not hasattr(pool, "acquire"):
             raise TypeError(f"a store takes an asyncpg pool, not a {type(pool).__name__}")
@@ -86,6 +93,8 @@ class PostgresStore(PostgresOperations, PostgresControls):
         self._listening = Database(listen_pool or pool, command_timeout.total_seconds())
         self._schema = schema
         self._floors = Floors()
+        self._compaction = Compaction(self._database, self._sql, schema)
+        self._keep_archived = check_kept(keep_archived)
         self._rescued = False
         self._channel = channel(schema)
         self._notify = self._channel if notify else None

@@ -20,6 +20,7 @@ from uuid import UUID
 
 from colmillo.controls import ControlStore
 from colmillo.errors import InvalidTask
+from colmillo.housekeeping import Housekeeping
 from colmillo.operations import Operations
 from colmillo.payload import with_headers
 from colmillo.unique import Duplicate, States, check_unique, key_hash
@@ -267,7 +268,7 @@ class Rescued:
     quarantined: tuple[TaskId, ...]
 
 
-class Store(Operations, ControlStore, Protocol):
+class Store(Operations, ControlStore, Housekeeping, Protocol):
     """A place where tasks live. See the module's docstring for what all methods guarantee.
 
     Any method may raise the driver's own errors when the database cannot be reached.

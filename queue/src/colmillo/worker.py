@@ -16,6 +16,7 @@ from colmillo.claiming import Claimer
 from colmillo.clock import Clock, SystemClock
 from colmillo.errors import InvalidTask
 from colmillo.executors import Executors
+from colmillo.housekeeper import Housekeeper
 from colmillo.lease import LeaseKeeper
 from colmillo.middleware import Lifespan, Middleware
 from colmillo.running import Cause, Runs
@@ -148,6 +149,7 @@ class Worker:
             poll=poll.total_seconds(),
             paused=self._claimer.pause,
         )
+        self._housekeeper = Housekeeper(store, clock, rng, ready=self._may_sweep)
         self._aborting = asyncio.Event()
         self._started = False
         self._failure: BaseException | None = None
@@ -183,7 +185,9 @@ class Worker:
             await self._work()
 
     async def _work(self) -> None:
-        seekers = self._roles(self._listen(), self._sweep(), self._ticker.run())
+        seekers = self._roles(
+            self._listen(), self._sweep(), self._ticker.run(), self._housekeeper.run()
+        )
         keepers = self._roles(
             self._keeper.run(), self._settler.run(), self._alarms.run(), self._cancels.run()
         )
@@ -273,13 +277,16 @@ class Worker:
         self._claimer.wake(what)
         self._cancels.heard(what)
 
+    def _may_sweep(self) -> bool:
+        """After an outage our own verdicts go first: what is finished needs no rescue."""
+        return self._keeper.current is not None and not self._settler.failing
+
     async def _sweep(self) -> None:
         """Rescues the tasks of dead workers. Everybody does, at moments drawn by chance."""
         while True:
             await self._clock.sleep(self._third * self._rng.uniform(0.5, 1.0))
             self._claimer.look_again_for_strays()
-            # After an outage our own verdicts go first: what is finished needs no rescue.
-            if self._keeper.current is None or self._settler.failing:
+            if not self._may_sweep():
                 continue
             try:
                 rescue = self._store.rescue(max_crashes=self._max_crashes)

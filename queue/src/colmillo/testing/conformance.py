@@ -27,6 +27,7 @@ from colmillo.testing.suite.claim import ClaimConformance
 from colmillo.testing.suite.controls import ControlConformance
 from colmillo.testing.suite.enqueue import EnqueueConformance
 from colmillo.testing.suite.harness import Harness
+from colmillo.testing.suite.housekeeping import HousekeepingConformance
 from colmillo.testing.suite.leases import LeaseConformance
 from colmillo.testing.suite.operations import (
     CancelConformance,
@@ -53,6 +54,7 @@ class StoreConformance(
     ResultConformance,
     DepthConformance,
     ControlConformance,
+    HousekeepingConformance,
     UniqueConformance,
 ):
     """All of it."""

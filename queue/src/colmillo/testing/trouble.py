@@ -6,6 +6,7 @@ from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 
 from colmillo.controls import Controls, ScheduleRow
+from colmillo.housekeeping import Housekept
 from colmillo.operations import Cancellation, CancelRequest, Depth, Requeued
 from colmillo.store import (
     ClaimedTask,
@@ -95,6 +96,13 @@ class TroubledStore:
         await self._enter("rescue")
         answer = await self.inner.rescue(max_crashes=max_crashes)
         await self._leave("rescue")
+        return answer
+
+    async def housekeep(self) -> Housekept:
+        """See `Housekeeping.housekeep`."""
+        await self._enter("housekeep")
+        answer = await self.inner.housekeep()
+        await self._leave("housekeep")
         return answer
 
     async def tick(
