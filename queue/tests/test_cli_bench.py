@@ -75,12 +75,17 @@ async def test_it_never_touches_a_schema_that_is_there(
 
 
 async def test_ctrl_c_ends_it_cleanly(dsn: str, pool: "Pool") -> None:
-    running = await asyncio.create_subprocess_exec(
-        *(str(Path(sys.executable).with_name("colmillo")), "bench", "--dsn", dsn),
-        *("--tasks", "10000000"),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
+    # A shell's background job ignores Ctrl-C, and its children inherit that.
+    usual = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        running = await asyncio.create_subprocess_exec(
+            *(str(Path(sys.executable).with_name("colmillo")), "bench", "--dsn", dsn),
+            *("--tasks", "10000000"),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+    finally:
+        signal.signal(signal.SIGINT, usual)
     assert running.stdout is not None
     assert (await running.stdout.readline()).startswith(b"PostgreSQL ")
     running.send_signal(signal.SIGINT)

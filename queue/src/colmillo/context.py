@@ -21,7 +21,7 @@ class Context(Generic[R_co]):
     ``Context[R]`` is for a worker whose ``resources`` are an ``R``.
     """
 
-    __slots__ = ("_completed", "_lease", "_resources", "_store", "clock", "task")
+    __slots__ = ("_completed", "_lease", "_queue", "_resources", "_store", "clock", "task")
 
     def __init__(
         self, task: ClaimedTask, resources: R_co, *, store: Store, clock: Clock, lease: Lease
@@ -32,11 +32,15 @@ class Context(Generic[R_co]):
         self._store = store
         self._lease = lease
         self._completed = False
+        self._queue: Queue | None = None
 
     @property
     def queue(self) -> Queue:
         """Where the task can put other tasks: its own store."""
-        return Queue(self._store)
+        if self._queue is None:
+            # Made when it is asked for: most tasks never do.
+            self._queue = Queue(self._store)
+        return self._queue
 
     @property
     def resources(self) -> R_co:
