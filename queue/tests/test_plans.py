@@ -28,19 +28,21 @@ NO_FLOORS = "'{}', '{}', '{}', '{}'"
 FLOORS = "ARRAY['small'], ARRAY[0], ARRAY[timestamptz '2000-01-01'], ARRAY[1]"
 ENQUEUE = (
     "ARRAY['q', 'q'], ARRAY['n', 'n'], ARRAY['{}', '{}'], ARRAY[0, 0]::smallint[],"
-    f" ARRAY[1, 1], ARRAY[NULL, NULL]::timestamptz[], ARRAY[0, 0], {HASHES},"
+    f" ARRAY[1, 1], ARRAY[NULL, NULL]::timestamptz[], ARRAY[0, 0],"
+    f" ARRAY[NULL, NULL]::text[], {HASHES},"
     " ARRAY[NULL, 3600000000], ARRAY['live', 'finished']"
 )
 
 CALLS = {
     "claim": f"'{WORKER}', ARRAY['idle', 'small'], ARRAY[10, 10], {FLOORS}",
     "next_due": f"ARRAY['idle', 'small'], {FLOORS}",
-    "finish": f"{ARRAYS_OF_IDS}, ARRAY[1, 1, 1]",
+    "finish": f"{ARRAYS_OF_IDS}, ARRAY[1, 1, 1], NULL",
     "settle": (
         f"{ARRAYS_OF_IDS}, ARRAY[1, 1, 1], ARRAY[NULL, 'failed', NULL],"
-        " ARRAY[NULL, NULL, 1], ARRAY[0, 0, 0], ARRAY[NULL, 'x', 'y'], 10"
+        " ARRAY[NULL, NULL, 1], ARRAY[0, 0, 0], ARRAY[NULL, 'x', 'y'], 10, NULL"
     ),
-    "finish_with": f"{ARRAYS_OF_IDS}, ARRAY[1, 1, 1], ARRAY['1', '2', '3'], ARRAY[1, 1, 1], NULL",
+    "finish_with": f"{ARRAYS_OF_IDS}, ARRAY[1, 1, 1], ARRAY['1', '2', '3'], ARRAY[1, 1, 1], NULL,"
+    " NULL",
     "cancel_waiting": f"{ARRAYS_OF_IDS}, ARRAY['a', 'b', 'c'], 10",
     "cancel_running": "1, 'why', NULL, 'x'",
     "cancellations": "1000",

@@ -55,6 +55,8 @@ class Claimer:
         self._give_back = give_back
         self._ready = Ready(clock, queues)
         self._filling = False
+        # Limited queues whose slots come free with the verdicts that are on their way.
+        self._freeing = set[str]()
         self._hungry = set(self._queues)
         # Nothing is claimed before the store has said which queues are paused.
         self._paused: frozenset[str] | None = None
@@ -100,6 +102,8 @@ class Claimer:
     def slot_freed(self, queue: str) -> None:
         """A task of this queue ended."""
         self._ready.ended(queue)
+        if self._ready.limited(queue):
+            self._freeing.add(queue)
         self._fill(queue)
         if queue in self._hungry:
             self._wake.set()
@@ -108,6 +112,9 @@ class Claimer:
         """The backlog of verdicts shrank."""
         for queue in self._queues:
             self._fill(queue)
+        self._hungry |= self._freeing
+        if self._settler.idle:
+            self._freeing.clear()
         if self._hungry:
             self._wake.set()
 
@@ -207,6 +214,8 @@ class Claimer:
                 self._ready.put(task, lease)
         for queue in room:
             self._fill(queue)
+        for task in self._ready.surplus():
+            self._give_back(task)
         self._hungry |= {queue for queue, number in got.items() if number == room[queue]}
 
     async def _idle(self, lease: Lease) -> None:

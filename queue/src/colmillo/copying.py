@@ -13,7 +13,8 @@ LEAST = 100
 """Fewer tasks are not worth COPY's three round trips."""
 
 COLUMNS = (
-    "id", "run_at", "enqueued_at", "queue", "name", "payload", "priority", "max_attempts"
+    "id", "run_at", "enqueued_at", "queue", "name", "payload", "priority", "max_attempts",
+    "concurrency_key",
 )  # fmt: skip
 
 
@@ -42,7 +43,7 @@ async def copy(
         records=[
             (
                 task_id, due(task, now), now, task.queue, task.name, task.payload,
-                task.priority, task.max_attempts,
+                task.priority, task.max_attempts, task.concurrency_key,
             )
             for task_id, task in zip(ids, tasks, strict=True)
         ],

@@ -30,6 +30,7 @@ class Lane:
         self.allowed = 0
         self.moved = False
         self.moved_at = now
+        self.limited = False
 
 
 class Ready:
@@ -52,6 +53,7 @@ class Ready:
         """Keeps a claimed task until there is a slot."""
         lane = self._lanes[claimed.queue]
         lane.moved = lane.moved or not lane.tasks
+        lane.limited = claimed.limited
         lane.tasks.append((claimed, lease))
 
     def take(self, queue: str) -> tuple[ClaimedTask, Lease] | None:
@@ -63,8 +65,11 @@ class Ready:
         return lane.tasks.popleft()
 
     def room(self, queue: str) -> int:
-        """How many more may be claimed ahead; none while more than half of them wait."""
+        """How many more may be claimed ahead; none while more than half of them wait, and of
+        limited queues never: they would hold slots of all workers without running."""
         lane = self._lanes[queue]
+        if lane.limited:
+            return 0
         now = self._clock.monotonic()
         passed = now - lane.since
         if passed >= WINDOW_SECONDS:
@@ -72,6 +77,14 @@ class Ready:
             lane.since, lane.ended = now, 0
         waiting = len(lane.tasks)
         return lane.allowed - waiting if waiting <= lane.allowed // 2 else 0
+
+    def limited(self, queue: str) -> bool:
+        """Whether the queue had limits when it was last claimed from."""
+        return self._lanes[queue].limited
+
+    def surplus(self) -> list[ClaimedTask]:
+        """Takes what limited queues have ahead: they had no limits when it was asked for."""
+        return self._emptied([lane for lane in self._lanes.values() if lane.limited and lane.tasks])
 
     def stale(self) -> list[ClaimedTask]:
         """Takes the tasks of queues whose slots have been taken for too long."""

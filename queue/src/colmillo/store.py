@@ -35,6 +35,7 @@ class NewTask:
     exclude each other; neither means now. Higher ``priority`` runs first.
     ``max_attempts`` None means no limit. ``unique_hash`` is 32 bytes or None; the fields
     below it, which mean nothing without it, are those of `colmillo.Unique`.
+    ``concurrency_key`` is what a queue's limit per key counts by (`colmillo.limits`).
     """
 
     name: str
@@ -48,6 +49,7 @@ class NewTask:
     unique_period: timedelta | None = None
     unique_states: States = "live"
     duplicate: Duplicate = "skip"
+    concurrency_key: str | None = None
 
     def with_options(
         self,
@@ -57,6 +59,7 @@ class NewTask:
         priority: int | None = None,
         queue: str | None = None,
         duplicate: Duplicate | None = None,
+        concurrency_key: str | None = None,
     ) -> Self:
         """Returns a copy with the given options changed; those left out stay.
 
@@ -84,6 +87,7 @@ class NewTask:
             priority=self.priority if priority is None else priority,
             queue=self.queue if queue is None else queue,
             duplicate=chosen,
+            concurrency_key=self.concurrency_key if concurrency_key is None else concurrency_key,
         )
 
     def with_key(
@@ -144,6 +148,8 @@ class ClaimedTask:
     max_attempts: int | None
     enqueued_at: datetime
     run_at: datetime
+    limited: bool = False
+    """Whether its queue had limits: such tasks are not claimed ahead of a worker's slots."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -267,7 +273,8 @@ class Store(Operations, ControlStore, Protocol):
         """Takes up to ``room[queue]`` due tasks of each queue for a worker whose lease lives.
 
         Highest priority first, then by due time, then by id. Takes nothing for a worker whose
-        lease is over.
+        lease is over. The queue's limits hold, whatever other claims do at the same time: what
+        they leave out keeps waiting, and what comes after it is taken instead.
         """
         ...
 
@@ -328,7 +335,9 @@ class Store(Operations, ControlStore, Protocol):
     async def next_due(self, queues: Sequence[str]) -> timedelta | None:
         """How long until the earliest waiting task of these queues is due.
 
-        Zero when one is due already, None when nothing waits.
+        Zero when one is due already, None when nothing waits. Where a queue has limits, until
+        one may start: with a rate when there is a token, and not at all (None) as long as a
+        running task has to end first.
         """
         ...
 

@@ -28,6 +28,7 @@ from colmillo.testing.suite.controls import ControlConformance
 from colmillo.testing.suite.enqueue import EnqueueConformance
 from colmillo.testing.suite.harness import Harness
 from colmillo.testing.suite.leases import LeaseConformance
+from colmillo.testing.suite.limits import LimitConformance
 from colmillo.testing.suite.operations import (
     CancelConformance,
     RequeueConformance,
@@ -49,6 +50,7 @@ class StoreConformance(
     RequeueConformance,
     ResultConformance,
     ControlConformance,
+    LimitConformance,
     UniqueConformance,
 ):
     """All of it."""
