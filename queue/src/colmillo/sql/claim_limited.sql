@@ -205,56 +205,44 @@ ranked AS MATERIALIZED (
         ) AS turn
     FROM candidate
 ),
-wanted AS MATERIALIZED (
-    SELECT asked.key, asked.tasks, taken.held, taken.surplus
-    FROM (
-        SELECT ranked.key, count(*) AS tasks
-        FROM ranked
-        CROSS JOIN rule
-        WHERE ranked.key IS NOT NULL AND rule.running_per_key IS NOT NULL
-        GROUP BY ranked.key
-    ) AS asked
-    CROSS JOIN LATERAL (
-        SELECT
-            count(*) AS held,
-            count(*) FILTER (
-                WHERE own.slot > (SELECT rule.running_per_key FROM rule)
-            ) AS surplus
-        FROM {schema}.key_slots AS own
-        WHERE own.queue = $2::text AND own.key = asked.key
-    ) AS taken
-),
-opening AS MATERIALIZED (
+placed AS MATERIALIZED (
     SELECT
-        wanted.key,
-        vacant.slot,
-        row_number() OVER (PARTITION BY wanted.key ORDER BY vacant.slot) AS turn
-    FROM wanted
+        ranked.*,
+        CASE
+            WHEN ranked.key IS NOT NULL AND ranked.turn <= rule.running_per_key THEN (
+                SELECT number
+                FROM generate_series(
+                    1,
+                    (
+                        SELECT
+                            least(
+                                rule.running_per_key - count(*) FILTER (
+                                    WHERE own.slot > rule.running_per_key
+                                ),
+                                count(*) + ranked.turn
+                            )::integer
+                        FROM {schema}.key_slots AS own
+                        WHERE own.queue = $2::text AND own.key = ranked.key
+                    )
+                ) AS number
+                WHERE NOT EXISTS (
+                    SELECT FROM {schema}.key_slots AS own
+                    WHERE own.queue = $2::text AND own.key = ranked.key AND own.slot = number
+                )
+                ORDER BY number
+                OFFSET ranked.turn - 1
+                LIMIT 1
+            )
+        END AS key_slot,
+        ranked.key IS NOT NULL AND rule.running_per_key IS NOT NULL AS keyed
+    FROM ranked
     CROSS JOIN rule
-    CROSS JOIN LATERAL (
-        SELECT number AS slot
-        FROM generate_series(
-            1, least(rule.running_per_key - wanted.surplus, wanted.held + wanted.tasks)
-        ) AS number
-        WHERE NOT EXISTS (
-            SELECT FROM {schema}.key_slots AS own
-            WHERE own.queue = $2::text AND own.key = wanted.key AND own.slot = number
-        )
-        ORDER BY number
-        LIMIT wanted.tasks
-    ) AS vacant
 ),
 fitting AS MATERIALIZED (
-    SELECT
-        ranked.id, ranked.lease, ranked.priority, ranked.run_at, ranked.key,
-        opening.slot AS key_slot
-    FROM ranked
-    LEFT JOIN opening ON opening.key = ranked.key AND opening.turn = ranked.turn
-    WHERE
-        opening.slot IS NOT NULL
-        OR ranked.key IS NULL
-        OR (SELECT rule.running_per_key FROM rule) IS NULL
-    ORDER BY ranked.priority DESC, ranked.run_at, ranked.id
+    SELECT *
+    FROM placed
+    WHERE placed.key_slot IS NOT NULL OR NOT placed.keyed
+    ORDER BY placed.priority DESC, placed.run_at, placed.id
     LIMIT coalesce((SELECT budget.room FROM budget), 0)
 ),
 entered AS (
@@ -266,13 +254,13 @@ entered AS (
     ON CONFLICT (queue, key, slot) DO NOTHING
     RETURNING key, task
 ),
-starting AS MATERIALIZED (
+start AS MATERIALIZED (
     SELECT
-        fitting.id,
-        fitting.key_slot,
-        row_number() OVER (
-            ORDER BY fitting.priority DESC, fitting.run_at, fitting.id
-        ) AS turn
+        array_agg(fitting.id ORDER BY fitting.priority DESC, fitting.run_at, fitting.id) AS ids,
+        array_agg(
+            fitting.key_slot ORDER BY fitting.priority DESC, fitting.run_at, fitting.id
+        ) AS key_slots,
+        (SELECT array_agg(vacancy.slot ORDER BY vacancy.slot) FROM vacancy) AS slots
     FROM fitting
     WHERE fitting.key_slot IS NULL OR fitting.id IN (SELECT entered.task FROM entered)
 ),
@@ -282,21 +270,28 @@ claimed AS (
         worker = $1::uuid,
         lease = task.lease + 1,
         attempt = task.attempt + 1,
-        slot = vacancy.slot,
-        key_slot = starting.key_slot,
+        slot = (SELECT start.slots[array_position(start.ids, task.id)] FROM start),
+        key_slot = (SELECT start.key_slots[array_position(start.ids, task.id)] FROM start),
         unique_hash = CASE WHEN octet_length(task.unique_hash) = 32 THEN task.unique_hash END
-    FROM starting
-    LEFT JOIN vacancy ON vacancy.turn = starting.turn
-    WHERE task.id = starting.id AND task.worker IS NULL
+    WHERE task.id = ANY ((SELECT start.ids FROM start)::bigint[]) AND task.worker IS NULL
     RETURNING
         task.id, task.lease, task.name, task.queue, task.payload, task.attempt,
         task.max_attempts, task.enqueued_at, task.run_at, task.priority, task.slot
 ),
+holder AS MATERIALIZED (
+    SELECT
+        array_agg(claimed.slot) AS slots,
+        array_agg(claimed.id) AS tasks,
+        array_agg(claimed.lease) AS leases
+    FROM claimed
+    WHERE claimed.slot IS NOT NULL
+),
 taken AS (
     UPDATE {schema}.slots AS own
-    SET task = claimed.id, lease = claimed.lease
-    FROM claimed
-    WHERE own.queue = $2::text AND own.slot = claimed.slot
+    SET
+        task = (SELECT holder.tasks[array_position(holder.slots, own.slot)] FROM holder),
+        lease = (SELECT holder.leases[array_position(holder.slots, own.slot)] FROM holder)
+    WHERE own.queue = $2::text AND own.slot = ANY ((SELECT holder.slots FROM holder)::integer[])
 ),
 spent AS (
     UPDATE {schema}.buckets AS own
@@ -307,17 +302,16 @@ spent AS (
     WHERE own.queue = $2::text AND EXISTS (SELECT FROM claimed)
 ),
 full_key AS MATERIALIZED (
-    SELECT wanted.key, wanted.held, coalesce(free.slots, 0) AS free
-    FROM wanted
-    LEFT JOIN (
-        SELECT opening.key, count(*) AS slots FROM opening GROUP BY opening.key
-    ) AS free ON free.key = wanted.key
-    LEFT JOIN (
-        SELECT entered.key, count(*) AS slots FROM entered GROUP BY entered.key
-    ) AS got ON got.key = wanted.key
+    SELECT asked.key
+    FROM (
+        SELECT placed.key, count(*) AS tasks, count(placed.key_slot) AS free
+        FROM placed
+        WHERE placed.keyed
+        GROUP BY placed.key
+    ) AS asked
     WHERE
-        wanted.tasks > coalesce(free.slots, 0)
-        AND coalesce(free.slots, 0) = coalesce(got.slots, 0)
+        asked.tasks > asked.free
+        AND asked.free = (SELECT count(*) FROM entered WHERE entered.key = asked.key)
         AND EXISTS (SELECT FROM alive)
 ),
 locked AS MATERIALIZED (
@@ -334,17 +328,28 @@ locked AS MATERIALIZED (
     GROUP BY mine.key
 ),
 parking AS MATERIALIZED (
-    SELECT ranked.id
+    SELECT full_key.key
     FROM full_key
-    LEFT JOIN locked ON locked.key = full_key.key
-    JOIN ranked ON ranked.key = full_key.key AND ranked.turn > full_key.free
-    WHERE $5::boolean OR full_key.held = coalesce(locked.slots, 0)
+    WHERE
+        $5::boolean
+        OR coalesce((SELECT locked.slots FROM locked WHERE locked.key = full_key.key), 0) = (
+            SELECT count(*)
+            FROM {schema}.key_slots AS own
+            WHERE own.queue = $2::text AND own.key = full_key.key
+        )
 ),
 parked AS (
     UPDATE {schema}.tasks AS task
     SET parked = true
-    FROM parking
-    WHERE task.id = parking.id AND task.worker IS NULL
+    WHERE
+        task.id = ANY (ARRAY(
+            SELECT placed.id
+            FROM placed
+            WHERE
+                placed.key_slot IS NULL
+                AND placed.key = ANY (ARRAY(SELECT parking.key FROM parking))
+        ))
+        AND task.worker IS NULL
     RETURNING task.id
 )
 SELECT

@@ -10,29 +10,31 @@ WITH gone AS (
     RETURNING
         task.id, task.lease, task.queue, task.slot, task.concurrency_key, task.key_slot
 ),
-vacated AS (
-    UPDATE {schema}.slots AS own
-    SET task = NULL, lease = NULL
+leaving AS MATERIALIZED (
+    SELECT
+        array_agg(DISTINCT gone.queue) AS queues,
+        array_agg(gone.slot) AS slots,
+        array_agg(gone.concurrency_key) AS keys,
+        array_agg(gone.id) AS tasks
     FROM gone
+    WHERE gone.slot IS NOT NULL OR gone.key_slot IS NOT NULL
+),
+vacated AS (
+    UPDATE {schema}.slots
+    SET task = NULL, lease = NULL
     WHERE
-        gone.slot IS NOT NULL
-        AND own.queue = gone.queue
-        AND own.slot = gone.slot
-        AND own.task = gone.id
-        AND own.lease = gone.lease
-    RETURNING own.queue
+        queue = ANY ((SELECT leaving.queues FROM leaving)::text[])
+        AND slot = ANY ((SELECT leaving.slots FROM leaving)::integer[])
+        AND task = ANY ((SELECT leaving.tasks FROM leaving)::bigint[])
+    RETURNING queue
 ),
 key_vacated AS (
-    DELETE FROM {schema}.key_slots AS own
-    USING gone
+    DELETE FROM {schema}.key_slots
     WHERE
-        gone.key_slot IS NOT NULL
-        AND own.queue = gone.queue
-        AND own.key = gone.concurrency_key
-        AND own.slot = gone.key_slot
-        AND own.task = gone.id
-        AND own.lease = gone.lease
-    RETURNING own.queue, own.key
+        queue = ANY ((SELECT leaving.queues FROM leaving)::text[])
+        AND key = ANY ((SELECT leaving.keys FROM leaving)::text[])
+        AND task = ANY ((SELECT leaving.tasks FROM leaving)::bigint[])
+    RETURNING queue, key
 )
 SELECT
     array_agg(id) AS ids,

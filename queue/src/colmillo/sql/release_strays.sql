@@ -7,28 +7,30 @@ WITH released AS (
     WHERE worker = $1::uuid AND id <> ALL ($2::bigint[])
     RETURNING id, lease, queue, slot, concurrency_key, key_slot
 ),
-vacated AS (
-    UPDATE {schema}.slots AS own
-    SET task = NULL, lease = NULL
+leaving AS MATERIALIZED (
+    SELECT
+        array_agg(DISTINCT released.queue) AS queues,
+        array_agg(released.slot) AS slots,
+        array_agg(released.concurrency_key) AS keys,
+        array_agg(released.id) AS tasks
     FROM released
+    WHERE released.slot IS NOT NULL OR released.key_slot IS NOT NULL
+),
+vacated AS (
+    UPDATE {schema}.slots
+    SET task = NULL, lease = NULL
     WHERE
-        released.slot IS NOT NULL
-        AND own.queue = released.queue
-        AND own.slot = released.slot
-        AND own.task = released.id
-        AND own.lease = released.lease
-    RETURNING own.queue
+        queue = ANY ((SELECT leaving.queues FROM leaving)::text[])
+        AND slot = ANY ((SELECT leaving.slots FROM leaving)::integer[])
+        AND task = ANY ((SELECT leaving.tasks FROM leaving)::bigint[])
+    RETURNING queue
 ),
 key_vacated AS (
-    DELETE FROM {schema}.key_slots AS own
-    USING released
+    DELETE FROM {schema}.key_slots
     WHERE
-        released.key_slot IS NOT NULL
-        AND own.queue = released.queue
-        AND own.key = released.concurrency_key
-        AND own.slot = released.key_slot
-        AND own.task = released.id
-        AND own.lease = released.lease
-    RETURNING own.queue, own.key
+        queue = ANY ((SELECT leaving.queues FROM leaving)::text[])
+        AND key = ANY ((SELECT leaving.keys FROM leaving)::text[])
+        AND task = ANY ((SELECT leaving.tasks FROM leaving)::bigint[])
+    RETURNING queue, key
 )
 SELECT id FROM released

@@ -32,29 +32,31 @@ freed AS (
     UNION ALL
     SELECT id, lease, queue, slot, concurrency_key, key_slot FROM released
 ),
-vacated AS (
-    UPDATE {schema}.slots AS own
-    SET task = NULL, lease = NULL
+leaving AS MATERIALIZED (
+    SELECT
+        array_agg(DISTINCT freed.queue) AS queues,
+        array_agg(freed.slot) AS slots,
+        array_agg(freed.concurrency_key) AS keys,
+        array_agg(freed.id) AS tasks
     FROM freed
+    WHERE freed.slot IS NOT NULL OR freed.key_slot IS NOT NULL
+),
+vacated AS (
+    UPDATE {schema}.slots
+    SET task = NULL, lease = NULL
     WHERE
-        freed.slot IS NOT NULL
-        AND own.queue = freed.queue
-        AND own.slot = freed.slot
-        AND own.task = freed.id
-        AND own.lease = freed.lease
-    RETURNING own.queue
+        queue = ANY ((SELECT leaving.queues FROM leaving)::text[])
+        AND slot = ANY ((SELECT leaving.slots FROM leaving)::integer[])
+        AND task = ANY ((SELECT leaving.tasks FROM leaving)::bigint[])
+    RETURNING queue
 ),
 key_vacated AS (
-    DELETE FROM {schema}.key_slots AS own
-    USING freed
+    DELETE FROM {schema}.key_slots
     WHERE
-        freed.key_slot IS NOT NULL
-        AND own.queue = freed.queue
-        AND own.key = freed.concurrency_key
-        AND own.slot = freed.key_slot
-        AND own.task = freed.id
-        AND own.lease = freed.lease
-    RETURNING own.queue, own.key
+        queue = ANY ((SELECT leaving.queues FROM leaving)::text[])
+        AND key = ANY ((SELECT leaving.keys FROM leaving)::text[])
+        AND task = ANY ((SELECT leaving.tasks FROM leaving)::bigint[])
+    RETURNING queue, key
 )
 SELECT id, true AS quarantined FROM gone
 UNION ALL

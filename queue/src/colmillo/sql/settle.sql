@@ -59,29 +59,31 @@ settled AS (
     UNION ALL
     SELECT id, lease, queue, slot, concurrency_key, key_slot FROM again
 ),
-vacated AS (
-    UPDATE {schema}.slots AS own
-    SET task = NULL, lease = NULL
+leaving AS MATERIALIZED (
+    SELECT
+        array_agg(DISTINCT settled.queue) AS queues,
+        array_agg(settled.slot) AS slots,
+        array_agg(settled.concurrency_key) AS keys,
+        array_agg(settled.id) AS tasks
     FROM settled
+    WHERE settled.slot IS NOT NULL OR settled.key_slot IS NOT NULL
+),
+vacated AS (
+    UPDATE {schema}.slots
+    SET task = NULL, lease = NULL
     WHERE
-        settled.slot IS NOT NULL
-        AND own.queue = settled.queue
-        AND own.slot = settled.slot
-        AND own.task = settled.id
-        AND own.lease = settled.lease
-    RETURNING own.queue
+        queue = ANY ((SELECT leaving.queues FROM leaving)::text[])
+        AND slot = ANY ((SELECT leaving.slots FROM leaving)::integer[])
+        AND task = ANY ((SELECT leaving.tasks FROM leaving)::bigint[])
+    RETURNING queue
 ),
 key_vacated AS (
-    DELETE FROM {schema}.key_slots AS own
-    USING settled
+    DELETE FROM {schema}.key_slots
     WHERE
-        settled.key_slot IS NOT NULL
-        AND own.queue = settled.queue
-        AND own.key = settled.concurrency_key
-        AND own.slot = settled.key_slot
-        AND own.task = settled.id
-        AND own.lease = settled.lease
-    RETURNING own.queue, own.key
+        queue = ANY ((SELECT leaving.queues FROM leaving)::text[])
+        AND key = ANY ((SELECT leaving.keys FROM leaving)::text[])
+        AND task = ANY ((SELECT leaving.tasks FROM leaving)::bigint[])
+    RETURNING queue, key
 )
 SELECT
     array_agg(id) AS ids,
