@@ -1,6 +1,7 @@
 -- Lets as many parked tasks of these keys be claimed again as the keys have free slots, and wakes
 -- the workers; 10,000 at a time where there is no such limit any more. Run after a commit that
--- freed slots, so that it sees what was parked until then. Index: tasks_parked, key_slots_pkey.
+-- freed slots, so that it sees what was parked until then. Index: tasks_parked, key_slots_pkey,
+-- tasks_pkey.
 -- $1 queues, $2 keys, $3 channel (null wakes nobody).
 WITH freed AS (
     SELECT DISTINCT queue, key FROM unnest($1::text[], $2::text[]) AS given (queue, key)
@@ -32,11 +33,10 @@ chosen AS MATERIALIZED (
     ) AS task
 ),
 woken AS (
-    UPDATE {schema}.tasks AS task
+    UPDATE {schema}.tasks
     SET parked = false
-    FROM chosen
-    WHERE task.id = chosen.id AND task.parked
-    RETURNING task.id, task.queue
+    WHERE id = ANY (ARRAY(SELECT chosen.id FROM chosen))
+    RETURNING queue
 )
 SELECT
     count(*) AS tasks,
