@@ -36,7 +36,7 @@ ENQUEUE = (
 )
 
 CALLS = {
-    "claim": f"'{WORKER}', ARRAY['idle', 'free'], ARRAY[10, 10], {FLOORS}",
+    "claim": f"'{WORKER}', ARRAY['idle', 'small'], ARRAY[10, 10], {FLOORS}",
     "claim_limited": f"'{WORKER}', 'small', 10, 10, false, {FLOORS}",
     "unpark": "ARRAY['small'], ARRAY['a'], NULL",
     "parked_keys": "10",
@@ -74,7 +74,6 @@ async def connection(request: pytest.FixtureRequest, pool: "Pool") -> Any:
     await store.enqueue([big] * BACKLOG + [later] * BACKLOG)
     await store.enqueue([NewTask(name="n", queue="small", payload="{}", unique_hash=bytes(32))])
     assert len(await store.claim(WORKER, {"small": 1})) == 1
-    await store.set_limits("small", Limits(running=10, per_key=2))
     if request.param == "with statistics":
         await pool.execute("ANALYZE colmillo.tasks")
         await pool.execute("ANALYZE colmillo.workers")

@@ -3,8 +3,12 @@
 WITH leaked AS MATERIALIZED (
     SELECT own.queue, own.key, own.slot, own.task, own.lease
     FROM {schema}.key_slots AS own
-    LEFT JOIN {schema}.tasks AS task ON task.id = own.task AND task.lease = own.lease
-    WHERE task.worker IS NULL
+    CROSS JOIN LATERAL (
+        SELECT count(*) > 0 AS so
+        FROM {schema}.tasks AS task
+        WHERE task.id = own.task AND task.lease = own.lease AND task.worker IS NOT NULL
+    ) AS running
+    WHERE NOT running.so
 )
 DELETE FROM {schema}.key_slots AS own
 USING leaked

@@ -4,8 +4,12 @@
 WITH leaked AS MATERIALIZED (
     SELECT own.queue, own.slot, own.task, own.lease
     FROM {schema}.slots AS own
-    LEFT JOIN {schema}.tasks AS task ON task.id = own.task AND task.lease = own.lease
-    WHERE own.task IS NOT NULL AND task.worker IS NULL
+    CROSS JOIN LATERAL (
+        SELECT count(*) > 0 AS so
+        FROM {schema}.tasks AS task
+        WHERE task.id = own.task AND task.lease = own.lease AND task.worker IS NOT NULL
+    ) AS running
+    WHERE own.task IS NOT NULL AND NOT running.so
 ),
 freed AS (
     UPDATE {schema}.slots AS own
