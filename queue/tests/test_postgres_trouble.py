@@ -85,7 +85,7 @@ async def test_rescue_goes_on_past_rows_that_refuse(
     with caplog.at_level(logging.ERROR, logger="colmillo"):
         assert await store.rescue(max_crashes=5) == Rescued(released=1_198, quarantined=())
     assert await store.counts() == {("main", State.WAITING): 1_198, ("main", State.RUNNING): 2}
-    named = sorted(record.__dict__["task"] for record in caplog.records)
+    named = sorted(record.__dict__["task_id"] for record in caplog.records)
     assert named == [answers[3].id, answers[700].id]
     await pool.execute("ALTER TABLE colmillo.tasks DROP CONSTRAINT tasks_check")
     assert (await store.rescue(max_crashes=1)).quarantined == (answers[3].id, answers[700].id)

@@ -1,7 +1,9 @@
 """Declarations and calls: what is wrong is refused before anything is stored."""
 
+import inspect
 import json
 import pickle
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -53,6 +55,37 @@ def test_wrong_arguments_are_refused(kwargs: dict[str, Any], message: str) -> No
     with pytest.raises(InvalidTask) as caught:
         sync_feed.new(**kwargs)
     assert caught.value.detail == message
+
+
+async def three(first: int, second: str = "s", *, third: bool = False) -> None:
+    """Parameters of every kind that a task may have."""
+
+
+@pytest.mark.parametrize("args", [(), (1,), (1, "a"), (1, "a", True)])
+@pytest.mark.parametrize(
+    "kwargs",
+    [
+        {},
+        {"first": 2},
+        {"third": True, "first": 2},
+        {"second": "b", "third": True},
+        {"fourth": 4},
+        {"first": 2, "fourth": 4},
+    ],
+)
+def test_calls_are_bound_as_python_binds_them(
+    args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> None:
+    signature = inspect.signature(three)
+    call = colmillo.task()(three).new
+    try:
+        bound = signature.bind(*args, **kwargs)
+    except TypeError as error:
+        with pytest.raises(InvalidTask, match=re.escape(str(error))):
+            call(*args, **kwargs)
+        return
+    bound.apply_defaults()
+    assert json.loads(call(*args, **kwargs).payload) == bound.arguments
 
 
 def test_a_payload_has_a_limit() -> None:

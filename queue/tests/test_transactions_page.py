@@ -18,13 +18,17 @@ PAGE = Path(__file__).parents[2] / "docs" / "colmillo" / "transactions.md"
 BLOCKS = re.findall(
     r"```python\n(.*?)```\n\n```text\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL
 )
-TASKS = ({("mail", State.WAITING): 1}, {("mail", State.WAITING): 2})
+TASKS: tuple[dict[tuple[str, State], int], ...] = (
+    {("mail", State.WAITING): 1},
+    {("mail", State.WAITING): 2},
+    {},
+)
 
 
 @pytest.mark.parametrize(
     ("code", "output", "left"),
     [(*block, left) for block, left in zip(BLOCKS, TASKS, strict=True)],
-    ids=["sqlalchemy", "psycopg"],
+    ids=["sqlalchemy", "psycopg", "complete"],
 )
 async def test_programs_print_what_they_say(
     code: str, output: str, left: dict[tuple[str, State], int], dsn: str, pool: "Pool"

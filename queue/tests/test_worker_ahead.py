@@ -3,11 +3,13 @@
 import asyncio
 from collections import Counter
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 
 from colmillo import Context, MemoryStore, Queue, Task, Worker, task
-from colmillo.store import State
+from colmillo.operations import Cancellation
+from colmillo.store import State, TaskId, WorkerId
 from colmillo.testing import FakeClock
 from colmillo.testing.trouble import TroubledStore
 from colmillo.testing.working import working
@@ -116,6 +118,23 @@ async def test_a_pause_gives_back_what_has_not_started(scene: Scene) -> None:
     assert scene.ran.most_common(1)[0][1] == 1
 
 
+async def test_a_cancel_of_what_has_not_started_is_seen_at_once(scene: Scene) -> None:
+    async with working(scene.worker):
+        await advance(scene, 1)
+        scene.seconds = 0.5
+        await scene.clock.advance(QUICK)
+        last = TaskId(scene.ran.total() + await scene.held() - SLOTS)
+        assert (record := await scene.memory.get(last)) is not None
+        assert record.state is State.RUNNING
+        assert scene.ran[last - 1] == 0
+        assert await Queue(scene.memory).cancel(last, "not needed") is Cancellation.REQUESTED
+        await scene.clock.advance(QUICK)
+        assert (record := await scene.memory.get(last)) is not None
+        assert (record.state, record.errors[-1]) == (State.CANCELLED, "not needed")
+        await advance(scene, 3)
+        assert scene.ran[last - 1] == 0
+
+
 async def test_stop_gives_back_what_has_not_started(scene: Scene) -> None:
     run = asyncio.create_task(scene.worker.run())
     await advance(scene, 1)
@@ -145,3 +164,58 @@ async def test_what_is_claimed_ahead_under_a_lost_lease_is_not_started(scene: Sc
         scene.seconds = QUICK
         await advance(scene, 12)
     assert scene.ran.most_common(1)[0][1] <= 2
+
+
+async def crash(scene: Scene) -> int:
+    """Another worker claims the next tasks in the line and dies; how many it had."""
+    dead = WorkerId(uuid4())
+    await scene.memory.register(dead, name="dead", lease=timedelta(seconds=1))
+    claimed = await scene.memory.claim(dead, {"default": 10 * SLOTS})
+    await scene.memory.retire(dead)
+    await scene.memory.rescue(max_crashes=5)
+    return len(claimed)
+
+
+async def test_a_task_that_crashed_a_worker_is_never_kept_ahead(scene: Scene) -> None:
+    """All that this worker holds at any moment, if it crashed one already, runs."""
+    crashed = await crash(scene)
+    seen = 0
+    async with working(scene.worker):
+        for _ in range(400):
+            await scene.clock.advance(QUICK)
+            rows = [await scene.memory.get(TaskId(n)) for n in range(1, crashed + 1)]
+            held = [row for row in rows if row is not None and row.state is State.RUNNING]
+            assert len(held) <= scene.running
+            seen = max(seen, len(held))
+        assert all(scene.ran[n] == 1 for n in range(crashed))
+        assert scene.ran.total() > 200, "the others are claimed ahead again"
+    assert 0 < seen <= SLOTS
+    assert scene.peak == SLOTS
+
+
+async def test_one_that_comes_when_all_slots_are_taken_is_given_back_as_it_was(
+    scene: Scene,
+) -> None:
+    async with working(scene.worker):
+        await advance(scene, 1)
+        crashed = await crash(scene)
+        ahead = scene.ran.total() + await scene.held()
+        before = scene.store.calls["claim"]
+        scene.seconds = 0.5
+        await advance(scene, 0.5)
+        assert scene.store.calls["claim"] - before < 100
+        scene.seconds = QUICK
+        await advance(scene, 3)
+        assert scene.ran.total() > ahead + crashed
+        assert all(scene.ran[n] == 1 for n in range(ahead + crashed))
+    assert scene.ran.most_common(1)[0][1] == 1
+
+
+async def test_nothing_is_claimed_ahead_where_one_crash_is_enough(scene: Scene) -> None:
+    queues = {"default": SLOTS}
+    worker = Worker(scene.store, tasks=[scene.job], queues=queues, clock=scene.clock, max_crashes=1)
+    async with working(worker):
+        for _ in range(200):
+            await scene.clock.advance(QUICK)
+            assert await scene.held() <= SLOTS + 1
+    assert scene.ran.total() > 100

@@ -9,6 +9,7 @@ import asyncpg
 from colmillo import Context, PostgresStore, Worker, task
 
 LEASE = timedelta(seconds=2)
+RUSH = 2000
 
 
 @task(queue="kill")
@@ -34,12 +35,21 @@ async def count(ctx: Context["asyncpg.Pool[asyncpg.Record]"], number: int) -> No
     sys.stdout.flush()
 
 
+@task(queue="kill")
+async def rush(ctx: Context[object], number: int) -> None:
+    """Quick at first, so that others are claimed ahead, then stuck; later with each attempt."""
+    if number >= RUSH + 20 * ctx.task.attempt:
+        sys.stdout.write(f"stuck {number}\n")
+        sys.stdout.flush()
+        await asyncio.Event().wait()
+
+
 async def main(dsn: str) -> None:
     """Works until it is killed."""
     async with asyncpg.create_pool(dsn, min_size=1, max_size=8) as pool:
         worker = Worker(
             PostgresStore(pool),
-            tasks=[hang, count],
+            tasks=[hang, count, rush],
             queues={"kill": 8},
             resources=pool,
             lease=LEASE,

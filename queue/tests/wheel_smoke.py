@@ -3,8 +3,9 @@
     python queue/tests/wheel_smoke.py python3.11 ~/.pyenv/versions/3.13.0/bin/python
 
 For each Python: a new virtual environment, the wheel with its extras and what they need from
-the package index, pip's own check, the command line, and the programs against an embedded
-server. This Python needs ``hatchling`` and pip.
+the package index, pip's own check, the command line, the programs against an embedded server,
+and the suite for stores as docs/colmillo/stores.md runs it, with pytest and pytest-asyncio alone.
+This Python needs ``hatchling`` and pip.
 """
 
 import argparse
@@ -17,6 +18,14 @@ from pathlib import Path
 
 QUEUE = Path(__file__).resolve().parents[1]
 DSN = "postgresql://localhost/app"
+
+KIT = """
+import sys
+
+import colmillo.testing, colmillo.testing.sync, colmillo.testing.trouble
+
+assert {"pytest", "hypothesis"}.isdisjoint(sys.modules)
+"""
 
 RUN = """
 import runpy, sys, tempfile
@@ -67,22 +76,44 @@ def try_wheel(wheel: Path, python: str, home: Path) -> None:
     """Installs the wheel for this Python and uses it."""
     run(python, "-m", "venv", str(home))
     inside = str(home / "bin" / "python")
-    run(
-        inside,
-        "-m",
-        "pip",
-        "install",
-        "-qq",
-        "--disable-pip-version-check",
-        f"{wheel}[cron,embedded]",
-    )
+    install(inside, f"{wheel}[cron,embedded]")
     run(inside, "-m", "pip", "check")
+    run(inside, "-W", "error", "-c", KIT, cwd=home)
     assert "CREATE TABLE" in run(str(home / "bin" / "colmillo"), "migrate", "--sql")
     for code, output in programs():
         program = home / "program.py"
         program.write_text(code, encoding="utf-8")
         said = run(inside, "-W", "error", "-c", RUN, str(program), DSN, cwd=home)
         assert said == output, f"{said!r} instead of {output!r}"
+    try_suite(inside, home / "suite")
+
+
+def try_suite(inside: str, folder: Path) -> None:
+    """Runs the suite for stores against the page's store, with what it says it needs alone."""
+    install(inside, "pytest", "pytest-asyncio")
+    folder.mkdir()
+    for name, code in suite():
+        (folder / name).write_text(code, encoding="utf-8")
+    said = run(inside, "-m", "pytest", "-q", cwd=folder)
+    passed = re.search(r"(\d+) passed", said)
+    assert passed is not None, said
+    assert int(passed[1]) > 100, said
+
+
+def suite() -> list[tuple[str, str]]:
+    """The files of the page about stores, those that need hypothesis left out."""
+    page = (QUEUE.parent / "docs" / "colmillo" / "stores.md").read_text(encoding="utf-8")
+    files = re.findall(
+        r"^`(\w+\.py)`[^\n]*:\n\n```python\n(.*?)```", page, re.DOTALL | re.MULTILINE
+    )
+    found = [(name, code) for name, code in files if "colmillo.testing.machine" not in code]
+    assert len(found) == 3, "the page about stores has other files"
+    return found
+
+
+def install(inside: str, *what: str) -> None:
+    """Installs packages into the environment of this Python."""
+    run(inside, "-m", "pip", "install", "-qq", "--disable-pip-version-check", *what)
 
 
 def programs() -> list[tuple[str, str]]:

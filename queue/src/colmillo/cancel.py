@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from colmillo.clock import Clock
 from colmillo.lease import LeaseKeeper
@@ -23,7 +23,7 @@ class CancelWatch:
         keeper: LeaseKeeper,
         *,
         every: float,
-        cancel: Callable[[CancelRequest], None],
+        cancel: Callable[[Sequence[CancelRequest]], None],
     ) -> None:
         self._store = store
         self._clock = clock
@@ -51,5 +51,4 @@ class CancelWatch:
             except Exception as error:
                 logger.warning("cannot ask what to cancel", extra={"error": repr(error)})
                 continue
-            for request in requests:
-                self._cancel(request)
+            self._cancel(requests)

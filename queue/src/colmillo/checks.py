@@ -5,6 +5,7 @@ Shared by the stores, so that a task one of them takes is taken by all of them.
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from operator import attrgetter
 
 from colmillo.errors import InvalidTask
 from colmillo.store import NewTask
@@ -27,6 +28,8 @@ _EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 _LATEST = datetime(9000, 1, 1, tzinfo=UTC)
 _PRIORITIES = range(-32_768, 32_768)
 _ATTEMPTS = range(1, 2**31)
+_UNIQUENESS = attrgetter("unique_period", "unique_states", "duplicate")
+_NONE = (None, "live", "skip")
 
 
 def check_tasks(tasks: Iterable[NewTask]) -> None:
@@ -35,15 +38,19 @@ def check_tasks(tasks: Iterable[NewTask]) -> None:
     for task in tasks:
         if task.name not in known:
             check_name("task's name", task.name)
+            known.add(task.name)
         if task.queue not in known:
             check_name("queue's name", task.queue)
-        known |= {task.name, task.queue}
+            known.add(task.queue)
         if task.concurrency_key is not None:
             check_name("concurrency key", task.concurrency_key)
         _check_text("payload", task.payload)
         _check_numbers(task)
-        _check_time(task)
-        _check_unique(task)
+        # Most tasks have none of these: calls are spared.
+        if task.run_at is not None or task.delay is not None:
+            _check_time(task)
+        if task.unique_hash is not None or _UNIQUENESS(task) != _NONE:
+            _check_unique(task)
 
 
 def check_name(what: str, name: str) -> None:

@@ -2,22 +2,26 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from random import Random
 
 from colmillo.clock import Clock
 from colmillo.errors import ColmilloError
 from colmillo.lease import Lease, LeaseKeeper
-from colmillo.ready import PATIENCE_SECONDS, Ready
+from colmillo.operations import CancelRequest
+from colmillo.ready import MOST, PATIENCE_SECONDS, Ready
 from colmillo.running import Runs
 from colmillo.settle import Settler
-from colmillo.store import ClaimedTask, Store
+from colmillo.store import ClaimedTask, Ending, SetAside, Store, TaskId, Verdict
+from colmillo.verdict import GIVEN_BACK
 from colmillo.waiting import Pauses, wait_any, within
 
 logger = logging.getLogger(__name__)
 
 # Due tasks that a claim did not get are being claimed by others: a moment, not a busy loop.
 LEAST_PAUSE = 0.05
+# So many tasks are started in a row before the event loop gets a turn.
+STARTS = 100
 
 
 class Claimer:
@@ -25,7 +29,8 @@ class Claimer:
 
     After that it is asked when a notification comes, when its next task is due, or after
     ``poll`` seconds. All claims are made one after the other, by `step`. Queues whose tasks are
-    quick are claimed ahead of their slots (see `Ready`), so that slots need not wait.
+    quick are claimed ahead of their slots (see `Ready`), so that slots need not wait, unless
+    ``ahead`` is false.
     """
 
     def __init__(
@@ -39,7 +44,8 @@ class Claimer:
         keeper: LeaseKeeper,
         runs: Runs,
         settler: Settler,
-        give_back: Callable[[ClaimedTask], None],
+        settle: Callable[[ClaimedTask, Verdict], None],
+        ahead: bool,
     ) -> None:
         self.stopping = asyncio.Event()
         # A claim may have been carried out although its answer was lost: ask the store.
@@ -52,8 +58,10 @@ class Claimer:
         self._keeper = keeper
         self._runs = runs
         self._settler = settler
-        self._give_back = give_back
-        self._ready = Ready(clock, queues)
+        self._settle = settle
+        # Wanted cancelled, by id and lease, before we had them.
+        self._early: dict[tuple[TaskId, int], CancelRequest] = {}
+        self._ready = Ready(clock, queues, most=MOST if ahead else 0)
         self._filling = False
         # Limited queues whose slots come free with the verdicts that are on their way.
         self._freeing = set[str]()
@@ -73,6 +81,20 @@ class Claimer:
         """Gives back what is claimed and has not started."""
         for claimed in self._ready.clear():
             self._give_back(claimed)
+
+    def cancel(self, requests: Sequence[CancelRequest]) -> None:
+        """Cancels the tasks that these ask for: what runs, what waits for a slot, and what
+        arrives with the claim that is under way. They are all the requests there are."""
+        self._early.clear()
+        for request in requests:
+            waiting = self._ready.remove(request.id, request.lease)
+            if waiting is not None:
+                self._settle(waiting, cancelled(request))
+            elif not self._runs.cancel(request):
+                self._early[request.id, request.lease] = request
+
+    def _give_back(self, claimed: ClaimedTask) -> None:
+        self._settle(claimed, GIVEN_BACK)
 
     def wake(self, queue: str = "") -> None:
         """There may be tasks in this queue, or in any when the name is empty."""
@@ -104,7 +126,9 @@ class Claimer:
         self._ready.ended(queue)
         if self._ready.limited(queue):
             self._freeing.add(queue)
-        self._fill(queue)
+        if not self._filling:
+            # Else the task ended while it was being started: that loop goes on.
+            self._fill(queue)
         if queue in self._hungry:
             self._wake.set()
 
@@ -174,24 +198,39 @@ class Claimer:
 
     def _fill(self, queue: str) -> None:
         """Starts what is ready, as long as there are slots."""
-        if self._filling:
-            # A task that ends while it is being started comes back here; the loop goes on.
-            return
+        running, most = self._runs.per_queue, self._queues[queue]
         self._filling = True
         try:
-            while self._runs.per_queue[queue] < self._queues[queue] and not self._settler.full:
-                found = self._ready.take(queue)
+            for _ in range(STARTS):
+                found = None
+                if running[queue] < most and not self._settler.full:
+                    found = self._ready.take(queue)
                 if found is None:
                     return
                 self._start(*found)
         finally:
             self._filling = False
+        # Tasks that never wait leave their slots free: others want the loop too.
+        asyncio.get_running_loop().call_soon(self._fill, queue)
 
     def _start(self, claimed: ClaimedTask, lease: Lease) -> None:
         if self.stopping.is_set() or not lease.alive():
             self._give_back(claimed)
         else:
             self._runs.start(claimed, lease)
+
+    def _start_suspect(self, claimed: ClaimedTask, lease: Lease) -> bool:
+        """Starts a task whose worker died once, or gives it back; false for that.
+
+        While it waits here another task's crash would count as one more of its own. It keeps
+        its place in the line, and for a while claims are for free slots only: no busy loop.
+        """
+        self._ready.be_careful(claimed.queue)
+        if self._runs.per_queue[claimed.queue] < self._queues[claimed.queue]:
+            self._runs.start(claimed, lease)
+            return True
+        self._give_back(claimed)
+        return False
 
     async def _claim(self, lease: Lease, room: dict[str, int]) -> None:
         # Before the claim: what is committed while it is under way must not go unnoticed.
@@ -204,19 +243,25 @@ class Claimer:
             raise
         self._pauses.reset()
         got = dict.fromkeys(room, 0)
+        returned: set[str] = set()
+        # A queue may have been paused while the claim was under way.
+        paused = self._paused or ()
+        over = self.stopping.is_set() or not lease.alive()
         for task in claimed:
             got[task.queue] += 1
-            # A queue may have been paused while the claim was under way.
-            paused = self._paused is not None and task.queue in self._paused
-            if paused or self.stopping.is_set() or not lease.alive():
+            if self._early and (request := self._early.pop((task.id, task.lease), None)):
+                self._settle(task, cancelled(request))
+            elif over or task.queue in paused:
                 self._give_back(task)
-            else:
+            elif not task.crashes:
                 self._ready.put(task, lease)
+            elif not self._start_suspect(task, lease):
+                returned.add(task.queue)
         for queue in room:
             self._fill(queue)
         for task in self._ready.surplus():
             self._give_back(task)
-        self._hungry |= {queue for queue, number in got.items() if number == room[queue]}
+        self._hungry |= returned | {queue for queue, number in got.items() if number == room[queue]}
 
     async def _idle(self, lease: Lease) -> None:
         for stale in self._ready.stale():
@@ -229,3 +274,8 @@ class Claimer:
                 pause = min(max(due.total_seconds(), LEAST_PAUSE), pause)
         if not await wait_any(self._clock, pause, self._wake):
             self._hungry |= self._free().keys()
+
+
+def cancelled(request: CancelRequest) -> SetAside:
+    """The verdict for a task that has not started."""
+    return SetAside(ending=Ending.CANCELLED, error=request.why)

@@ -1,4 +1,4 @@
-"""The command line: ``migrate``, ``tasks``, ``queues``, ``schedules``, ``top``, ``doctor``.
+"""The command line: ``migrate``, ``tasks``, ``queues``, ``schedules``, and what looks on.
 
 Each command but the first is a module ``cli_…`` that adds its parser and is given a `Desk`.
 """
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
-from colmillo import cli_doctor, cli_queues, cli_schedules, cli_tasks
+from colmillo import cli_bench, cli_doctor, cli_queues, cli_schedules, cli_tasks
 from colmillo.desk import Desk
 from colmillo.errors import ColmilloError
 from colmillo.schema import migrate, statements
@@ -40,6 +40,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (ColmilloError, ValueError, OSError, asyncpg.PostgresError) as error:
         text = " ".join(str(error).split()) or type(error).__name__
         sys.stderr.write(f"colmillo: {text}\n")
+        if isinstance(error, OSError) and options.dsn is None:
+            sys.stderr.write("No --dsn was given; the PG… variables and their defaults counted.\n")
         return 1
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -65,6 +67,7 @@ def parser() -> argparse.ArgumentParser:
     )
     for module in (cli_tasks, cli_queues, cli_schedules, cli_doctor):
         module.add(commands, common)
+    cli_bench.add(commands)
     return whole
 
 
@@ -98,7 +101,8 @@ async def run_command(options: argparse.Namespace) -> int:
     )
     try:
         desk = Desk(connection, options.schema)
-        await desk.check()
+        if options.command != "bench":
+            await desk.check()
         status: int = await options.run(desk, options)
         return status
     finally:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from colmillo.cli_text import json_text, plain, say, table, when
 from colmillo.desk import MOST_AT_ONCE, ROW, Desk, Filter
 from colmillo.errors import InvalidTask
+from colmillo.payload import arguments_in, headers_in
 from colmillo.store import State
 
 if TYPE_CHECKING:
@@ -104,8 +105,10 @@ async def show_task(desk: Desk, options: argparse.Namespace) -> int:
     if row is None:
         raise InvalidTask(f"there is no task {options.id}: it is done, or never was")
     now = row.pop("now")
+    headers = headers_in(row["payload"])
+    row["payload"] = arguments_in(row["payload"])
     if options.json:
-        say(json_text(row))
+        say(json_text({**row, "headers": headers}))
         return 0
     errors = row.pop("errors")
     width = max(map(len, row))
@@ -115,6 +118,8 @@ async def show_task(desk: Desk, options: argparse.Namespace) -> int:
         moment = f" ({when(value, now)})" if key.endswith("_at") else ""
         text = value.isoformat(sep=" ", timespec="seconds") if moment else plain(value)
         say(f"{key.replace('_', ' ').ljust(width)}  {text}{moment}")
+    for name, value in headers.items():
+        say(f"{'header'.ljust(width)}  {plain(name)}: {plain(value)}")
     for number, error in enumerate(errors, 1):
         say(f"{f'error {number}'.ljust(width)}  {plain(error)}")
     return 0

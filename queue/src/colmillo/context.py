@@ -1,10 +1,12 @@
 """What a running task can see and do."""
 
+from collections.abc import Mapping
 from typing import Generic, TypeVar
 
 from colmillo.clock import Clock
 from colmillo.errors import LeaseLost
 from colmillo.lease import Lease
+from colmillo.payload import headers_in
 from colmillo.queue import Queue
 from colmillo.store import ClaimedTask, Finish, Settlement, Store
 
@@ -14,14 +16,17 @@ R_co = TypeVar("R_co", covariant=True)
 class Context(Generic[R_co]):
     """Passed as the first argument to functions that ask for it.
 
-    ``R`` is the type of the worker's ``resources``.
+    ``task`` is the `ClaimedTask` (its ``id``, ``attempt``, ``max_attempts``, ``enqueued_at`` and
+    so on), ``queue`` a `Queue` to put more tasks into, ``clock`` the worker's `Clock`.
+    ``Context[R]`` is for a worker whose ``resources`` are an ``R``.
     """
+
+    __slots__ = ("_completed", "_lease", "_resources", "_store", "clock", "task")
 
     def __init__(
         self, task: ClaimedTask, resources: R_co, *, store: Store, clock: Clock, lease: Lease
     ) -> None:
         self.task = task
-        self.queue = Queue(store)
         self.clock = clock
         self._resources = resources
         self._store = store
@@ -29,9 +34,22 @@ class Context(Generic[R_co]):
         self._completed = False
 
     @property
+    def queue(self) -> Queue:
+        """Where the task can put other tasks: its own store."""
+        return Queue(self._store)
+
+    @property
     def resources(self) -> R_co:
         """What the worker was given for its tasks."""
         return self._resources
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """What travels with the task beside its arguments; see `NewTask.with_headers`.
+
+        Read from the payload each time.
+        """
+        return headers_in(self.task.payload)
 
     @property
     def completed(self) -> bool:

@@ -76,5 +76,5 @@ class ControlStore(Protocol):
         ...
 
     async def remove_schedule(self, name: str) -> bool:
-        """Removes a schedule and its ticks; false when there was none."""
+        """Removes a schedule and its ticks, which go even if it has no row; false without a row."""
         ...

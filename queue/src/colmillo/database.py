@@ -76,10 +76,11 @@ class Database:
     @asynccontextmanager
     async def _transaction(self, given: object | None) -> AsyncIterator[Opened]:
         async with self._connection(given) as connection:
-            if connection.is_in_transaction():
+            if is_asyncpg(connection) and connection.is_in_transaction():
                 yield connection
                 return
-            async with connection.transaction():
+            # What others say about an open transaction is not to be relied on; see `_begin`.
+            async with self.undoable(connection):
                 yield connection
 
     @asynccontextmanager

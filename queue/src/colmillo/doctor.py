@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from colmillo.cli_text import bytes_text, plain, span
 from colmillo.clock import Clock
+from colmillo.compaction import LEAST
 from colmillo.desk import ROW, Desk
-from colmillo.schema import statements
+from colmillo.schema import quoted, statements
 
 if TYPE_CHECKING:
     from colmillo.database import Connection
@@ -23,6 +24,10 @@ CLOCKS_APART = timedelta(seconds=2)
 WAITED_LONG = timedelta(hours=1)
 # A rescue frees the tasks of the dead within seconds, and then removes them.
 DEAD_FOR_LONG = timedelta(minutes=1)
+HELD_FOR_LONG = timedelta(minutes=1)
+LARGE_ARCHIVE = 1_000_000_000
+# Fewer bytes cannot hold a row: what counts more is left from before the table was written anew.
+LEAST_ROW = 40
 
 _OBJECTS = re.compile(r"CREATE (?:UNIQUE )?(INDEX|TABLE)\s+(?:\S+\.)?\"?(\w+)\"?")
 
@@ -41,7 +46,7 @@ async def examine(desk: Desk, clock: Clock) -> list[Finding]:
     await desk.check()
     return [
         finding
-        for look in (server, tables, indexes, horizon, workers, queues)
+        for look in (server, tables, space, indexes, horizon, workers, queues)
         async for finding in look(desk, clock)
     ]
 
@@ -105,14 +110,40 @@ async def tables(desk: Desk, _clock: Clock) -> AsyncIterator[Finding]:
                 what=f"autovacuum is switched off for the table {plain(name)}",
                 do=f"ALTER TABLE {desk.schema}.{name} RESET (autovacuum_enabled)",
             )
-        if row["dead"] > max(MANY_DEAD, row["live"]):
+        dead = min(row["dead"], row["size"] // LEAST_ROW)
+        if dead > max(MANY_DEAD, row["live"]):
             yield Finding(
                 about="bloat",
-                what=f"{plain(name)} has {row['dead']} dead rows to {row['live']} live ones "
+                what=f"{plain(name)} has {dead} dead rows to {row['live']} live ones "
                 f"({bytes_text(row['size'])})",
                 do="look for an old transaction (horizon, below); if there is none, run "
                 f"VACUUM {desk.schema}.{name}",
             )
+
+
+async def space(desk: Desk, _clock: Clock) -> AsyncIterator[Finding]:
+    """An archive that has become large, and what keeps workers from compacting the tasks."""
+    rows = {row["name"]: row for row in await desk.rows("doctor_tables", desk.schema)}
+    archive, live = rows.get("archive"), rows.get("tasks")
+    if archive is not None and archive["size"] > LARGE_ARCHIVE:
+        yield Finding(
+            about="archive",
+            what=f"the archive has about {archive['live']} tasks ({bytes_text(archive['size'])})",
+            do="see what fails with colmillo tasks list; give the workers' PostgresStore a shorter "
+            "keep_archived, or remove tasks with colmillo tasks delete",
+        )
+    if live is None or live["size"] < LEAST or live["dead"] < live["live"]:
+        return
+    for row in await desk.rows("doctor_holders", f"{quoted(desk.schema)}.tasks"):
+        if row["open_for"] is None or row["open_for"] < HELD_FOR_LONG:
+            continue
+        yield Finding(
+            about="compaction",
+            what=f"the session with pid {row['who']} ({plain(row['details'], 80)}) has held the "
+            f"table tasks for {span(row['open_for'])}, so workers cannot compact its "
+            f"{bytes_text(live['size'])} ({live['dead']} dead rows to {live['live']} live ones)",
+            do="end its transaction, or wait for a backup to end; workers try every ten minutes",
+        )
 
 
 async def indexes(desk: Desk, _clock: Clock) -> AsyncIterator[Finding]:

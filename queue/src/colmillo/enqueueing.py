@@ -92,6 +92,20 @@ class UniqueEnqueue:
         raise ColmilloError(f"the holder of a unique hash was gone {_ROUNDS} times in a row")
 
 
+def scalars(task: NewTask) -> tuple[object, ...]:
+    """One task as ``enqueue_one.sql`` takes it: its `columns`, without the arrays."""
+    return (
+        task.queue,
+        task.name,
+        task.payload,
+        task.priority,
+        task.max_attempts,
+        task.run_at,
+        None if task.delay is None else task.delay.total_seconds(),
+        task.concurrency_key,
+    )
+
+
 def columns(tasks: Sequence[NewTask]) -> tuple[list[object], ...]:
     """The first parameters of every enqueue statement: one array per column."""
     return (

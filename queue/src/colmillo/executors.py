@@ -12,6 +12,7 @@ from colmillo.outcome import Done, Outcome
 from colmillo.placing import Runs, check_found
 from colmillo.prepared import Prepared
 from colmillo.processes import Processes
+from colmillo.running import fields
 from colmillo.task import Task
 from colmillo.threads import ThreadContext, Threads
 from colmillo.verdict import kept
@@ -38,9 +39,11 @@ def ruled(task: Task[...]) -> Task[...]:
             outcome = rules.outcome(error)
             if outcome is None:
                 raise
-            extra = {"task_id": context.task.id, "task": context.task.name}
             kinds = {"error_type": type(error).__name__, "outcome": type(outcome).__name__}
-            logger.warning("task failed, and a rule says what that means", extra=extra | kinds)
+            logger.warning(
+                "task failed, and a rule says what that means",
+                extra={**fields(context.task), **kinds},
+            )
             return outcome
 
     return Prepared(task, step)

@@ -32,7 +32,7 @@ class Lease:
 
     def alive(self) -> bool:
         """Whether the tasks claimed under this lease are certainly still ours."""
-        return self.left() > 0
+        return self.deadline > self._clock.monotonic()
 
     def end(self) -> None:
         """Takes the lease for over from now on."""
@@ -91,7 +91,8 @@ class LeaseKeeper:
                     self._third,
                     self._store.register(worker, name=self._name, lease=self._duration),
                 )
-            except ColmilloError:
+            except (ColmilloError, TypeError):
+                # The schema, or a store that was made wrong: trying again would not help.
                 raise
             except Exception as error:
                 logger.warning("cannot register the worker", extra={"error": repr(error)})

@@ -67,7 +67,7 @@ class Listener:
             try:
                 await self._hear()
             except _TROUBLE as trouble:
-                _log.warning("listener lost its connection", extra={"reason": repr(trouble)})
+                _log.warning("listener lost its connection", extra={"error": repr(trouble)})
             except Exception:
                 _log.exception("listener failed, and goes on")
             finally:
@@ -89,7 +89,7 @@ class Listener:
                     await self._wait(connection, lost)
             finally:
                 await self._let_go(connection)
-        _log.warning("listener lost its connection", extra={"reason": "closed"})
+        _log.warning("listener lost its connection", extra={"error": "closed"})
 
     def _listening(self) -> None:
         self._tried.set()

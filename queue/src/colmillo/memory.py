@@ -20,7 +20,9 @@ from colmillo.checks import (
 )
 from colmillo.clock import Clock, SystemClock
 from colmillo.duplicates import refuse_twins, refused, unrefused
+from colmillo.housekeeping import KEEP_ARCHIVED, check_kept
 from colmillo.memory_controls import MemoryControls
+from colmillo.memory_housekeeping import MemoryHousekeeping
 from colmillo.memory_limits import MemoryLimits
 from colmillo.memory_operations import MemoryOperations
 from colmillo.store import (
@@ -88,16 +90,20 @@ class _Row:
             crashes=self.crashes,
             worker=self.worker,
             errors=tuple(self.errors),
+            unique_hash=self.held,
         )
 
 
-class MemoryStore(MemoryOperations, MemoryControls, MemoryLimits):
+class MemoryStore(MemoryOperations, MemoryControls, MemoryLimits, MemoryHousekeeping):
     """Everything `Store` promises, within one event loop and without transactions.
 
     Time is the clock's: give it a `colmillo.testing.FakeClock` and move it.
     """
 
-    def __init__(self, clock: Clock | None = None) -> None:
+    def __init__(
+        self, clock: Clock | None = None, *, keep_archived: timedelta | None = KEEP_ARCHIVED
+    ) -> None:
+        self._keep_archived = check_kept(keep_archived)
         MemoryOperations.__init__(self)
         MemoryControls.__init__(self, clock or SystemClock())
         MemoryLimits.__init__(self)
@@ -317,7 +323,8 @@ class MemoryStore(MemoryOperations, MemoryControls, MemoryLimits):
             case Again(delay=delay, keep_attempt=keep_attempt, error=error):
                 if error is not None:
                     row.add_error(error)
-                row.wait(self._clock.now() + bounded_delay(delay), keep_attempt=keep_attempt)
+                due = row.run_at if delay is None else self._clock.now() + bounded_delay(delay)
+                row.wait(due, keep_attempt=keep_attempt)
             case SetAside(ending=ending, error=error):
                 self._set_aside(row, ending, error)
             case never:
@@ -352,5 +359,7 @@ def _claimed(row: _Row) -> ClaimedTask:
         max_attempts=row.task.max_attempts,
         enqueued_at=row.enqueued_at,
         run_at=row.run_at,
+        priority=row.task.priority,
+        crashes=row.crashes,
         limited=row.limited,
     )

@@ -87,10 +87,10 @@ class MemoryControls:
 
     async def remove_schedule(self, name: str) -> bool:
         """Removes it and its ticks; see `ControlStore.remove_schedule`."""
+        self._ticks = {(by, at) for by, at in self._ticks if by != name}
         if self._schedules.pop(name, None) is None:
             return False
         self._schedule_changes += 1
-        self._ticks = {(by, at) for by, at in self._ticks if by != name}
         return True
 
     def _put(self, row: ScheduleRow) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from colmillo.checks import bounded_delay
 from colmillo.clock import Clock
-from colmillo.operations import CANCELS, Cancellation, CancelRequest, Requeued, Revival
+from colmillo.operations import CANCELS, Cancellation, CancelRequest, Depth, Requeued, Revival
 from colmillo.store import Ending, State, TaskId, TaskRecord, WorkerId
 
 if TYPE_CHECKING:
@@ -78,6 +78,26 @@ class MemoryOperations:
         ]
         return found[:limit]
 
+    async def live(
+        self,
+        *,
+        queue: str | None = None,
+        name: str | None = None,
+        before: TaskId | None = None,
+        limit: int = 100,
+        connection: object | None = None,
+    ) -> Sequence[TaskRecord]:
+        """Tasks that wait or run; see `Operations.live`."""
+        del connection
+        found = [
+            row.record(State.WAITING if row.worker is None else State.RUNNING)
+            for _, row in sorted(self._live.items(), reverse=True)
+            if (queue is None or row.task.queue == queue)
+            and (name is None or row.task.name == name)
+            and (before is None or row.id < before)
+        ]
+        return found[:limit]
+
     async def requeue(
         self, tasks: Sequence[TaskId], *, connection: object | None = None
     ) -> Sequence[Requeued]:
@@ -89,6 +109,14 @@ class MemoryOperations:
             for wake in list(self._wakers):
                 wake(queue)
         return [answers[task] for task in dict.fromkeys(tasks)]
+
+    async def depths(self) -> dict[str, Depth]:
+        """What lies in the queues; see `Operations.depths`."""
+        now = self._clock.now()
+        rows: dict[str, list[_Row]] = {}
+        for row in self._live.values():
+            rows.setdefault(row.task.queue, []).append(row)
+        return {queue: _depth(of, now) for queue, of in rows.items()}
 
     async def result(self, task: TaskId) -> str | None:
         """A kept result; see `Operations.result`."""
@@ -129,3 +157,14 @@ class MemoryOperations:
         return Requeued(id=task, revival=Revival.REQUEUED)
 
     def _set_aside(self, row: "_Row", ending: Ending, error: str) -> None: ...
+
+
+def _depth(rows: "Sequence[_Row]", now: datetime) -> Depth:
+    waiting = [row.run_at for row in rows if row.worker is None]
+    due = [run_at for run_at in waiting if run_at <= now]
+    return Depth(
+        due=len(due),
+        later=len(waiting) - len(due),
+        running=len(rows) - len(waiting),
+        oldest=now - min(due) if due else None,
+    )

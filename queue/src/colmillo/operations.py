@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
@@ -62,6 +63,19 @@ class Requeued:
     holder: "TaskId | None" = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Depth:
+    """What lies in a queue: how many tasks are due, wait for a later time, and run.
+
+    ``oldest`` is for how long the task that is due for the longest has been; None without one.
+    """
+
+    due: int
+    later: int
+    running: int
+    oldest: timedelta | None
+
+
 class Operations(Protocol):
     """Rare calls. None of them costs claims or settles anything."""
 
@@ -98,6 +112,21 @@ class Operations(Protocol):
         """
         ...
 
+    async def live(
+        self,
+        *,
+        queue: str | None = None,
+        name: str | None = None,
+        before: "TaskId | None" = None,
+        limit: int = 100,
+        connection: object | None = None,
+    ) -> "Sequence[TaskRecord]":
+        """Tasks that wait or run, the latest ids first; pages as `archived` does.
+
+        With a ``connection``, as its open transaction sees them.
+        """
+        ...
+
     async def requeue(
         self, tasks: "Sequence[TaskId]", *, connection: object | None = None
     ) -> Sequence[Requeued]:
@@ -105,6 +134,13 @@ class Operations(Protocol):
 
         The attempts and crashes are counted anew, the errors kept, the lease number goes on.
         Of several that share a unique hash at most one comes back, the one with the lowest id.
+        """
+        ...
+
+    async def depths(self) -> dict[str, Depth]:
+        """The queues that have live tasks, and what lies in them; ages by the store's clock.
+
+        Looks at every live task: for measures, now and then.
         """
         ...
 

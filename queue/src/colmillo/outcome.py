@@ -52,3 +52,4 @@ class Discard:
 
 
 Outcome = Done | Retry | Snooze | Cancel | Discard
+"""What a function may return; None means `Done`."""

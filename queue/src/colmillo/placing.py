@@ -10,6 +10,7 @@ from typing import Any, Literal
 from colmillo.errors import InvalidTask
 
 Place = Literal["thread", "process"]
+"""Where a function that is not async runs."""
 
 
 class Runs(StrEnum):

@@ -18,12 +18,15 @@ from colmillo.checks import (
     check_tasks,
     storable_error,
 )
+from colmillo.compaction import Compaction
 from colmillo.database import Database, is_asyncpg
 from colmillo.duplicates import unrefused
-from colmillo.enqueueing import UniqueEnqueue, columns
+from colmillo.enqueueing import UniqueEnqueue, columns, scalars
 from colmillo.floors import Floors
+from colmillo.housekeeping import KEEP_ARCHIVED, check_kept
 from colmillo.listener import Listener
 from colmillo.postgres_controls import PostgresControls
+from colmillo.postgres_housekeeping import PostgresHousekeeping
 from colmillo.postgres_limits import LimitedQueues
 from colmillo.postgres_operations import PostgresOperations, record_of
 from colmillo.rescue import rescue
@@ -51,8 +54,11 @@ if TYPE_CHECKING:
 
 _TICKS_KEPT = timedelta(days=7)
 
+_PLACE_KEPT = -1.0
+"""The delay by which ``settle.sql`` knows a task that stays due when it was due."""
 
-class PostgresStore(PostgresOperations, PostgresControls):
+
+class PostgresStore(PostgresOperations, PostgresControls, PostgresHousekeeping):
     """Everything `Store` promises, for any number of processes on one database.
 
     ``pool`` is an `asyncpg.Pool`, which stays the caller's (None: every call has to come with a
@@ -67,6 +73,9 @@ class PostgresStore(PostgresOperations, PostgresControls):
     Listening takes one of the pool's connections for as long as it lasts, or of
     ``listen_pool``'s, for when ``pool`` leads through PgBouncer in transaction mode, which
     cannot listen. ``notify`` false leaves notifications out, sent and heard: workers poll.
+
+    Workers remove archived tasks ``keep_archived`` after they were set aside (None: never). If
+    stores differ in it, the shortest counts.
     """
 
     def __init__(
@@ -77,11 +86,16 @@ class PostgresStore(PostgresOperations, PostgresControls):
         command_timeout: timedelta = timedelta(seconds=30),
         notify: bool = True,
         listen_pool: "Pool | None" = None,
+        keep_archived: timedelta | None = KEEP_ARCHIVED,
     ) -> None:
+        if pool is not None and not hasattr(pool, "acquire"):
+            raise TypeError(f"a store takes an asyncpg pool, not a {type(pool).__name__}")
         super().__init__(Database(pool, command_timeout.total_seconds()), queries(schema))
         self._listening = Database(listen_pool or pool, command_timeout.total_seconds())
         self._schema = schema
         self._floors = Floors()
+        self._compaction = Compaction(self._database, self._sql, schema)
+        self._keep_archived = check_kept(keep_archived)
         self._rescued = False
         self._channel = channel(schema)
         self._notify = self._channel if notify else None
@@ -117,11 +131,9 @@ class PostgresStore(PostgresOperations, PostgresControls):
             if short and not whole and self._floors.whole_is_cheap():
                 more, _, _ = await self._claim(worker, short, whole=True)
                 rows = sorted(rows + more, key=_order) if more else rows
-        if not limited:
-            return [_claimed(*row) for row in rows]
-        ours = {row["id"] for row in limited}
-        rows = sorted(rows + limited, key=_order)
-        return [_claimed(*row, limited=row["id"] in ours) for row in rows]
+        if limited:
+            rows = sorted(rows + limited, key=_order)
+        return [ClaimedTask._make(row) for row in rows]
 
     async def _claim_limited(
         self, worker: WorkerId, wanted: dict[str, int], queues: Iterable[str]
@@ -155,9 +167,12 @@ class PostgresStore(PostgresOperations, PostgresControls):
         if rows and rows[0]["id"] is None:
             limited = [row["queue"] for row in rows if row["id"] is None]
             rows = rows[len(limited) :]
-        got = Counter(row["queue"] for row in rows)
+        if len(wanted) == 1:
+            got = dict.fromkeys(wanted, len(rows))
+        else:
+            got = Counter(row["queue"] for row in rows)
         short = {queue: room - got[queue] for queue, room in wanted.items() if got[queue] < room}
-        for row in {(row["queue"], row["priority"]): row for row in rows}.values():
+        for row in _last_of_lanes(rows, len(wanted)):
             self._floors.raise_to(row["queue"], row["priority"], row["run_at"], row["id"])
         if whole:
             self._floors.whole_done(time.monotonic() - started, exhausted=short)
@@ -194,6 +209,9 @@ class PostgresStore(PostgresOperations, PostgresControls):
             )
         if any(isinstance(s.verdict, FinishWith) for s in settlements):
             return await self.settle_with_results(settlements, connection)
+        # Where such a task comes to wait is below a floor.
+        if any(isinstance(s.verdict, Again) and s.verdict.delay is None for s in settlements):
+            self._floors.forget()
         verdicts = zip(*(_columns(s.verdict) for s in settlements), strict=True)
         return await self._database.fetch(
             self._sql["settle"],
@@ -327,44 +345,26 @@ class PostgresStore(PostgresOperations, PostgresControls):
                     sequence=self._sequence,
                     seconds=self._database.timeout,
                 )
-            rows = await self._fetch(
-                open_connection, "enqueue_plain", *columns(tasks), self._notify
+            # One by itself needs no arrays, which the driver takes long to write.
+            query, values = (
+                ("enqueue_one", scalars(tasks[0]))
+                if len(tasks) == 1
+                else ("enqueue_plain", columns(tasks))
             )
+            rows = await self._fetch(open_connection, query, *values, self._notify)
         return [Enqueued(id=TaskId(row["id"])) for row in rows]
+
+
+def _last_of_lanes(rows: list[asyncpg.Record], queues: int) -> list[asyncpg.Record]:
+    """The last row of each queue and priority. Rows come by priority, the highest first."""
+    if rows and queues == 1 and rows[0]["priority"] == rows[-1]["priority"]:
+        return rows[-1:]
+    return list({(row["queue"], row["priority"]): row for row in rows}.values())
 
 
 def _order(row: asyncpg.Record) -> tuple[int, datetime, int]:
     """Highest priority first, then by due time, then by id."""
     return -row["priority"], row["run_at"], row["id"]
-
-
-def _claimed(
-    id: int,  # noqa: A002
-    lease: int,
-    name: str,
-    queue: str,
-    payload: str,
-    attempt: int,
-    max_attempts: int | None,
-    enqueued_at: datetime,
-    run_at: datetime,
-    _priority: int,
-    *,
-    limited: bool = False,
-) -> ClaimedTask:
-    """A row of ``claim.sql``."""
-    return ClaimedTask(
-        id=TaskId(id),
-        lease=lease,
-        name=name,
-        queue=queue,
-        payload=payload,
-        attempt=attempt,
-        max_attempts=max_attempts,
-        enqueued_at=enqueued_at,
-        run_at=run_at,
-        limited=limited,
-    )
 
 
 def _columns(
@@ -375,7 +375,7 @@ def _columns(
         case Finish() | FinishWith():
             return None, None, 0, None
         case Again(delay=delay, keep_attempt=keep_attempt, error=error):
-            seconds = bounded_delay(delay).total_seconds()
+            seconds = _PLACE_KEPT if delay is None else bounded_delay(delay).total_seconds()
             kept = None if error is None else storable_error(error)
             return None, seconds, 0 if keep_attempt else 1, kept
         case SetAside(ending=ending, error=error):

@@ -2,13 +2,11 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
-from typing import TYPE_CHECKING
-
-import asyncpg
+from typing import TYPE_CHECKING, Any
 
 from colmillo.checks import ERRORS_KEPT, bounded_delay, storable_error
 from colmillo.listener import Listener
-from colmillo.operations import CANCELS, Cancellation, CancelRequest, Requeued, Revival
+from colmillo.operations import CANCELS, Cancellation, CancelRequest, Depth, Requeued, Revival
 from colmillo.store import (
     Ending,
     FinishWith,
@@ -90,6 +88,21 @@ class PostgresOperations:
         rows = await self._database.fetch(self._sql["archived"], queue, name, wanted, before, limit)
         return [record_of(row) for row in rows]
 
+    async def live(
+        self,
+        *,
+        queue: str | None = None,
+        name: str | None = None,
+        before: TaskId | None = None,
+        limit: int = 100,
+        connection: object | None = None,
+    ) -> Sequence[TaskRecord]:
+        """Tasks that wait or run; see `Operations.live`."""
+        rows = await self._database.fetch(
+            self._sql["live"], queue, name, before, limit, connection=connection
+        )
+        return [record_of(row) for row in rows]
+
     async def requeue(
         self, tasks: Sequence[TaskId], *, connection: object | None = None
     ) -> Sequence[Requeued]:
@@ -106,6 +119,16 @@ class PostgresOperations:
             answers.get(task) or Requeued(id=task, revival=Revival.ABSENT)
             for task in dict.fromkeys(tasks)
         ]
+
+    async def depths(self) -> dict[str, Depth]:
+        """What lies in the queues; see `Operations.depths`."""
+        rows = await self._database.fetch(self._sql["depths"])
+        return {
+            row["queue"]: Depth(
+                due=row["due"], later=row["later"], running=row["running"], oldest=row["oldest"]
+            )
+            for row in rows
+        }
 
     async def result(self, task: TaskId) -> str | None:
         """A kept result; see `Operations.result`."""
@@ -150,9 +173,9 @@ class PostgresOperations:
             ...
 
 
-def record_of(row: asyncpg.Record) -> TaskRecord:
+def record_of(row: "Row") -> TaskRecord:
     """The record from a row of the live tasks or of the archive."""
-    fields = dict(row)
+    fields: dict[str, Any] = dict(row)
     fields["state"] = State(fields["state"])
     fields["errors"] = tuple(fields["errors"] or ())
     return TaskRecord(**fields)

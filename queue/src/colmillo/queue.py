@@ -1,7 +1,7 @@
 """Putting tasks into a store."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from typing import Any
 
@@ -11,15 +11,25 @@ from colmillo.operations import Cancellation, Requeued
 from colmillo.results import result_of
 from colmillo.store import Ending, Enqueued, NewTask, Store, TaskId, TaskRecord
 
+Outgoing = Callable[[NewTask], NewTask]
+"""Takes a task that is about to be stored, and returns what is stored instead."""
+
 
 class Queue:
-    """Where programs put tasks. Needs no worker and keeps no state of its own."""
+    """Where programs put tasks. Needs no worker and keeps no state of its own.
 
-    def __init__(self, store: Store) -> None:
+    ``outgoing`` is applied to every task that is enqueued here: to add headers, for example.
+    """
+
+    def __init__(self, store: Store, *, outgoing: Outgoing | None = None) -> None:
         self.store = store
+        self.outgoing = outgoing
 
     async def enqueue(self, new: NewTask, *, connection: object | None = None) -> Enqueued:
         """Adds one task. See `enqueue_many`."""
+        # The slip everybody makes once; a store would complain of something else.
+        if not isinstance(new, NewTask):
+            raise TypeError(f"a queue takes what some_task.new(…) returns, not {new!r}")
         return (await self.enqueue_many([new], connection=connection))[0]
 
     async def enqueue_many(
@@ -37,7 +47,7 @@ class Queue:
             DuplicateTask: a task is there already and its ``duplicate`` is "raise". Nothing
                 was added; the caller's transaction is not aborted and may go on.
         """
-        tasks = list(new)
+        tasks = list(new if self.outgoing is None else map(self.outgoing, new))
         return await self.store.enqueue(tasks, connection=connection) if tasks else []
 
     async def cancel(

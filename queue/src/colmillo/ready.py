@@ -1,4 +1,8 @@
-"""Tasks that are claimed and wait, for a moment, for a slot of their queue."""
+"""Tasks that are claimed and wait, for a moment, for a slot of their queue.
+
+Should their worker die, that counts as a crash of theirs too: a task that has one already never
+waits here, so being claimed ahead costs a task one crash at most.
+"""
 
 from collections import deque
 from collections.abc import Iterable
@@ -31,13 +35,15 @@ class Lane:
         self.moved = False
         self.moved_at = now
         self.limited = False
+        self.careful_until = now
 
 
 class Ready:
     """The tasks ahead of all queues of a worker."""
 
-    def __init__(self, clock: Clock, queues: Iterable[str]) -> None:
+    def __init__(self, clock: Clock, queues: Iterable[str], *, most: int = MOST) -> None:
         self._clock = clock
+        self._most = most
         now = clock.monotonic()
         self._lanes = {queue: Lane(now) for queue in queues}
 
@@ -64,6 +70,19 @@ class Ready:
         lane.moved = True
         return lane.tasks.popleft()
 
+    def remove(self, task: TaskId, lease: int) -> ClaimedTask | None:
+        """Takes one claim out of the line, if it is there."""
+        for lane in self._lanes.values():
+            for place, (claimed, _) in enumerate(lane.tasks):
+                if (claimed.id, claimed.lease) == (task, lease):
+                    del lane.tasks[place]
+                    return claimed
+        return None
+
+    def be_careful(self, queue: str) -> None:
+        """Claims nothing ahead for `PATIENCE_SECONDS`: tasks came that must not wait here."""
+        self._lanes[queue].careful_until = self._clock.monotonic() + PATIENCE_SECONDS
+
     def room(self, queue: str) -> int:
         """How many more may be claimed ahead; none while more than half of them wait, and of
         limited queues never: they would hold slots of all workers without running."""
@@ -73,9 +92,11 @@ class Ready:
         now = self._clock.monotonic()
         passed = now - lane.since
         if passed >= WINDOW_SECONDS:
-            lane.allowed = min(int(lane.ended / passed * AHEAD_SECONDS), MOST)
+            lane.allowed = min(int(lane.ended / passed * AHEAD_SECONDS), self._most)
             lane.since, lane.ended = now, 0
         waiting = len(lane.tasks)
+        if now < lane.careful_until:
+            return 0
         return lane.allowed - waiting if waiting <= lane.allowed // 2 else 0
 
     def limited(self, queue: str) -> bool:

@@ -68,7 +68,7 @@ async def _free(
             return await connection.fetch(query, ids, max_crashes, ERRORS_KEPT)
     except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError) as refusal:
         if len(ids) == 1:
-            _log.error("task cannot be rescued", extra={"task": ids[0], "reason": str(refusal)})
+            _log.error("task cannot be rescued", extra={"task_id": ids[0], "error": repr(refusal)})
             return []
     halves = (ids[: len(ids) // 2], ids[len(ids) // 2 :])
     return [row for half in halves for row in await _free(connection, query, half, max_crashes)]

@@ -11,6 +11,7 @@ OnError = Callable[[Exception], Outcome | None]
 """Says what an exception means; None leaves it to the other rules."""
 
 Kinds = tuple[type[Exception], ...]
+"""Kinds of exceptions; derived ones are meant too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,12 +2,14 @@
 
 import asyncio
 import logging
+import sys
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from datetime import timedelta
 from enum import StrEnum
+from functools import partial
 from random import Random
-from typing import Any
+from typing import Any, TypeVar
 
 from colmillo.alarms import Alarm, Alarms
 from colmillo.clock import Clock
@@ -21,6 +23,7 @@ from colmillo.task import Task
 from colmillo.verdict import FINISHED, GIVEN_BACK, error_text, failed, verdict_of
 
 logger = logging.getLogger(__name__)
+T = TypeVar("T")
 
 # While programs are being replaced, a worker that knows the name will come by.
 UNKNOWN_DELAY = timedelta(seconds=15)
@@ -41,6 +44,8 @@ class Cause(StrEnum):
 
 class Run:
     """One attempt: the claim, the work on it, and why that was cancelled."""
+
+    __slots__ = ("alarm", "cause", "claimed", "context", "known", "started", "why", "work")
 
     def __init__(
         self, claimed: ClaimedTask, known: Task[...], context: Context[Any], started: float
@@ -79,14 +84,14 @@ class Runs:
         self._rng = rng
         self._alarms = alarms
         self._ended = ended
-        self._active: dict[tuple[TaskId, int], Run] = {}
+        self._active: set[Run] = set()
 
     def __len__(self) -> int:
         return len(self._active)
 
     def tasks(self) -> list[TaskId]:
         """The tasks that are being worked on."""
-        return [task for task, _ in self._active]
+        return [run.claimed.id for run in self._active]
 
     def start(self, claimed: ClaimedTask, lease: Lease) -> None:
         """Starts work on a claimed task, or ends it at once when that is not possible."""
@@ -106,26 +111,39 @@ class Runs:
             claimed, self.resources, store=self._store, clock=self._clock, lease=lease
         )
         run = Run(claimed, known, context, self._clock.monotonic())
-        self._active[claimed.id, claimed.lease] = run
+        self._active.add(run)
         self.idle.clear()
         self.per_queue[claimed.queue] += 1
-        run.work = asyncio.create_task(work(run, values), name=f"{claimed.name} {claimed.id}")
-        run.work.add_done_callback(lambda done: self._finished(run, done))
+        try:
+            under_way = run.work = begun(work(run, values), claimed.name)
+        except KeyboardInterrupt:
+            self._forget(run)
+            self._ended(claimed, GIVEN_BACK, False)
+            raise
+        if under_way.done():
+            self._finished(run, under_way)
+            return
+        under_way.add_done_callback(partial(self._finished, run))
         if known.options.timeout is not None:
             seconds = known.options.timeout.total_seconds()
             run.alarm = self._alarms.set(seconds, lambda: self._cancel(run, Cause.TIMEOUT))
 
     def cancel_all(self, cause: Cause) -> None:
         """Cancels everything under way."""
-        for run in list(self._active.values()):
+        for run in list(self._active):
             self._cancel(run, cause)
 
-    def cancel(self, request: CancelRequest) -> None:
-        """Cancels a run because somebody asked for it. Does nothing when it ends already."""
-        run = self._active.get((request.id, request.lease))
-        if run is not None and run.cause is None:
-            run.why = request.why
-            self._cancel(run, Cause.REQUESTED)
+    def cancel(self, request: CancelRequest) -> bool:
+        """Cancels a run because somebody asked for it; false when there is no such run (any
+        more)."""
+        for run in self._active:
+            claimed = run.claimed
+            if (claimed.id, claimed.lease) == (request.id, request.lease):
+                if run.cause is None:
+                    run.why = request.why
+                    self._cancel(run, Cause.REQUESTED)
+                return True
+        return False
 
     def _cancel(self, run: Run, cause: Cause) -> None:
         if run.work is None or run.work.done():
@@ -145,10 +163,7 @@ class Runs:
 
     def _finished(self, run: Run, done: asyncio.Task[Outcome | None]) -> None:
         claimed = run.claimed
-        del self._active[claimed.id, claimed.lease]
-        self.per_queue[claimed.queue] -= 1
-        if not self._active:
-            self.idle.set()
+        self._forget(run)
         if run.alarm is not None:
             run.alarm.off = True
         try:
@@ -164,6 +179,12 @@ class Runs:
             extra = {"verdict": type(verdict).__name__.lower(), "seconds": seconds}
             logger.info("task ended", extra={**fields(claimed), **extra})
         self._ended(claimed, verdict, run.context.completed)
+
+    def _forget(self, run: Run) -> None:
+        self._active.remove(run)
+        self.per_queue[run.claimed.queue] -= 1
+        if not self._active:
+            self.idle.set()
 
     def _judge(self, run: Run, done: asyncio.Task[Outcome | None]) -> Verdict:
         """The verdict. An outcome counts even if it came after a cancellation."""
@@ -197,6 +218,16 @@ def came_to_an_end(done: asyncio.Task[Outcome | None], verdict: Verdict) -> bool
     """Whether the function itself said that this was its last attempt."""
     said = not done.cancelled() and done.exception() is None
     return said and not isinstance(verdict, Again)
+
+
+def begun(work: Coroutine[Any, Any, T], name: str) -> asyncio.Task[T]:
+    """The coroutine as a task. Where asyncio can (Python 3.12) it runs up to its first wait at
+    once, and one that never waits costs no turn of the loop."""
+    # The name has no id in it: to write that would cost as much as the rest of this.
+    if sys.version_info >= (3, 12):
+        loop = asyncio.get_running_loop()
+        return asyncio.Task(work, loop=loop, name=name, eager_start=True)
+    return asyncio.create_task(work, name=name)
 
 
 async def work(run: Run, values: dict[str, object]) -> Outcome | None:

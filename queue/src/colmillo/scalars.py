@@ -35,11 +35,11 @@ class Codec(Protocol):
         """The JSON shapes a value may take."""
         ...
 
-    def encode(self, value: object, path: str) -> object:
+    def encode(self, value: object, path: str, /) -> object:
         """Returns the JSON value. Raises `InvalidTask` when the value is of another type."""
         ...
 
-    def decode(self, value: object, path: str) -> object:
+    def decode(self, value: object, path: str, /) -> object:
         """Returns the value that was encoded. Raises `InvalidTask` when it cannot be."""
         ...
 
@@ -193,16 +193,8 @@ class Scalar:
 
     name: str
     kinds: frozenset[str]
-    write: Callable[[object, str], object]
-    read: Callable[[object, str], object]
-
-    def encode(self, value: object, path: str) -> object:
-        """Returns the JSON value."""
-        return self.write(value, path)
-
-    def decode(self, value: object, path: str) -> object:
-        """Returns the value that was encoded."""
-        return self.read(value, path)
+    encode: Callable[[object, str], object]
+    decode: Callable[[object, str], object]
 
 
 SCALARS: dict[object, Codec] = {

@@ -19,7 +19,10 @@ LONGEST_CATCH_UP = timedelta(days=7)
 MOST_CATCH_UP = 10_000
 
 MissedRuns = Literal["none", "last", "all"]
+"""Which fire times are made up for when nobody was there: none, the latest, or each."""
+
 Overlap = Literal["allow", "skip"]
+"""What happens while the previous task is still live: another one, or nothing."""
 
 
 class Schedule(Protocol):

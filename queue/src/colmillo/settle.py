@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from itertools import islice
 from random import Random
 
 from colmillo.clock import Clock
@@ -14,15 +14,6 @@ logger = logging.getLogger(__name__)
 
 BATCH = 500
 CALL_SECONDS = 30.0
-
-
-@dataclass(slots=True)
-class Pending:
-    """A verdict that has not been answered. ``repeated`` means an answer may have been lost."""
-
-    settlement: Settlement
-    completed: bool
-    repeated: bool = False
 
 
 class Settler:
@@ -41,7 +32,12 @@ class Settler:
         self._pauses = Pauses(rng)
         self._most = most
         self._settled = settled
-        self._pending: dict[tuple[TaskId, int], Pending] = {}
+        # By id and lease, as all of these.
+        self._pending: dict[tuple[object, ...], Settlement] = {}
+        # Those whose tasks may be gone by their own doing.
+        self._completed: set[tuple[object, ...]] = set()
+        # Those that were sent before: the answer may have been lost.
+        self._repeated: set[tuple[object, ...]] = set()
         self._filled = asyncio.Event()
         self._empty = asyncio.Event()
         self._empty.set()
@@ -65,11 +61,13 @@ class Settler:
 
     def tasks(self) -> list[TaskId]:
         """The tasks whose verdicts wait."""
-        return [task for task, _ in self._pending]
+        return [settlement.id for settlement in self._pending.values()]
 
     def put(self, settlement: Settlement, *, completed: bool = False) -> None:
         """Takes a verdict. ``completed`` says that the task may be gone, by its own doing."""
-        self._pending[settlement.id, settlement.lease] = Pending(settlement, completed)
+        self._pending[key(settlement)] = settlement
+        if completed:
+            self._completed.add(key(settlement))
         self._filled.set()
         self._empty.clear()
 
@@ -83,7 +81,7 @@ class Settler:
             await self._filled.wait()
             batch = self._batch()
             try:
-                sent = self._store.settle([pending.settlement for pending in batch])
+                sent = self._store.settle(batch)
                 refused = await within(self._clock, CALL_SECONDS, sent)
             except Exception as error:
                 self._failed(batch, error)
@@ -91,42 +89,52 @@ class Settler:
                 continue
             self._delivered(batch, refused)
 
-    def _batch(self) -> list[Pending]:
+    def _batch(self) -> list[Settlement]:
         """The oldest verdicts, no task twice: the store answers by task."""
-        batch: dict[TaskId, Pending] = {}
-        for (task, _), pending in self._pending.items():
-            if len(batch) == self._size:
-                break
-            batch.setdefault(task, pending)
-        return list(batch.values())
+        batch = list(islice(self._pending.values(), self._size))
+        if len({settlement.id for settlement in batch}) == len(batch):
+            return batch
+        oldest: dict[TaskId, Settlement] = {}
+        for settlement in batch:
+            oldest.setdefault(settlement.id, settlement)
+        return list(oldest.values())
 
-    def _failed(self, batch: list[Pending], error: Exception) -> None:
+    def _failed(self, batch: list[Settlement], error: Exception) -> None:
         extra = {"verdicts": len(self._pending), "error": repr(error)}
         logger.warning("cannot deliver verdicts, will try again", extra=extra)
         # Should one verdict be the reason, smaller and smaller batches find and pass it.
         self._size = max(1, len(batch) // 2)
-        for pending in batch:
-            pending.repeated = True
-            key = pending.settlement.id, pending.settlement.lease
-            self._pending[key] = self._pending.pop(key)
+        for settlement in batch:
+            self._repeated.add(key(settlement))
+            self._pending[key(settlement)] = self._pending.pop(key(settlement))
 
-    def _delivered(self, batch: list[Pending], refused: frozenset[TaskId]) -> None:
+    def _delivered(self, batch: list[Settlement], refused: frozenset[TaskId]) -> None:
         self._size = BATCH
         self._pauses.reset()
-        for pending in batch:
-            settlement = pending.settlement
-            del self._pending[settlement.id, settlement.lease]
-            if settlement.id in refused and not pending.completed:
-                self._refused(pending)
+        for settlement in batch:
+            del self._pending[key(settlement)]
+        if refused:
+            for settlement in batch:
+                if settlement.id in refused and key(settlement) not in self._completed:
+                    self._refused(settlement)
+        if self._completed or self._repeated:
+            keys = [key(settlement) for settlement in batch]
+            self._completed.difference_update(keys)
+            self._repeated.difference_update(keys)
         if not self._pending:
             self._filled.clear()
             self._empty.set()
         self._settled()
 
-    def _refused(self, pending: Pending) -> None:
-        extra = {"task_id": pending.settlement.id, "lease": pending.settlement.lease}
-        if pending.repeated:
+    def _refused(self, settlement: Settlement) -> None:
+        extra = {"task_id": settlement.id, "lease": settlement.lease}
+        if key(settlement) in self._repeated:
             logger.info("verdict delivered before, or lease lost", extra=extra)
             return
         self.lost += 1
         logger.warning("lease lost: the verdict changed nothing", extra=extra)
+
+
+def key(settlement: Settlement) -> tuple[object, ...]:
+    """The claim that the verdict is about."""
+    return settlement[:2]

@@ -15,12 +15,14 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Literal, NewType, Protocol, Self
+from typing import Literal, NamedTuple, NewType, Protocol, Self
 from uuid import UUID
 
 from colmillo.controls import ControlStore
 from colmillo.errors import InvalidTask
+from colmillo.housekeeping import Housekeeping
 from colmillo.operations import Operations
+from colmillo.payload import with_headers
 from colmillo.unique import Duplicate, States, check_unique, key_hash
 
 TaskId = NewType("TaskId", int)
@@ -31,11 +33,11 @@ WorkerId = NewType("WorkerId", UUID)
 class NewTask:
     """A task to be enqueued. Made by `Task.new`; change it with `with_options`.
 
-    ``payload`` is JSON text of one object: the arguments by name. ``run_at`` and ``delay``
-    exclude each other; neither means now. Higher ``priority`` runs first.
-    ``max_attempts`` None means no limit. ``unique_hash`` is 32 bytes or None; the fields
-    below it, which mean nothing without it, are those of `colmillo.Unique`.
-    ``concurrency_key`` is what a queue's limit per key counts by (`colmillo.limits`).
+    ``payload`` is JSON text of one object: the arguments by name, and what `with_headers` puts
+    beside them. ``run_at`` and ``delay`` exclude each other; neither means now. Higher
+    ``priority`` runs first. ``max_attempts`` None means no limit. ``unique_hash`` is 32 bytes or
+    None; those below it, which mean nothing without it, are of `colmillo.Unique`; the
+    ``concurrency_key`` is what a limit per key counts by (`colmillo.limits`).
     """
 
     name: str
@@ -67,9 +69,8 @@ class NewTask:
         to another queue keeps its hash: it is still the same task. ``duplicate`` is what to
         do about a task that is there already; see `colmillo.unique.Duplicate`.
 
-        Raises:
-            InvalidTask: both times given, ``run_at`` without a zone, a negative delay, or no
-                such ``duplicate``.
+        Raises `InvalidTask` for both times, ``run_at`` without a zone, a negative delay, or no
+        such ``duplicate``.
         """
         if delay is not None and run_at is not None:
             raise InvalidTask(f"{self.name}: give delay or run_at, not both")
@@ -89,6 +90,17 @@ class NewTask:
             duplicate=chosen,
             concurrency_key=self.concurrency_key if concurrency_key is None else concurrency_key,
         )
+
+    def with_headers(self, headers: Mapping[str, str]) -> Self:
+        """Returns a copy that carries these texts beside its arguments, for ``context.headers``.
+
+        For what is about the call and no argument of it, as a trace's id. They are no part of
+        what makes a task unique, and count as a part of the payload, which has a million bytes
+        at most. Headers that the task has already stay, unless they are given again.
+
+        Raises `InvalidTask` for a header that is no text, or too much of them.
+        """
+        return replace(self, payload=with_headers(self.payload, headers))
 
     def with_key(
         self,
@@ -135,9 +147,12 @@ class Enqueued:
         return self.happened == "inserted"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClaimedTask:
-    """A task that this worker owns until its worker lease ends."""
+class ClaimedTask(NamedTuple):
+    """A task that this worker owns until its worker lease ends.
+
+    ``crashes`` is how many workers died while it was theirs; ``limited``, whether its queue has
+    limits. A tuple, because one is made for every task; give and read its fields by name.
+    """
 
     id: TaskId
     lease: int
@@ -148,8 +163,9 @@ class ClaimedTask:
     max_attempts: int | None
     enqueued_at: datetime
     run_at: datetime
+    priority: int = 0
+    crashes: int = 0
     limited: bool = False
-    """Whether its queue had limits: such tasks are not claimed ahead of a worker's slots."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,13 +175,14 @@ class Finish:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Again:
-    """The task waits again, for ``delay`` from the store's now.
+    """The task waits again, for ``delay`` from the store's now; None: as if it had never been
+    claimed, due when it was due, in front of what came later.
 
     ``keep_attempt`` false gives the attempt back (snooze, release). ``error`` is added to the
     task's bounded error history.
     """
 
-    delay: timedelta = timedelta(0)
+    delay: timedelta | None = timedelta(0)
     keep_attempt: bool = True
     error: str | None = None
 
@@ -198,9 +215,11 @@ class FinishWith:
 Verdict = Finish | Again | SetAside | FinishWith
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settlement:
-    """One verdict over one claim. Matches on id and lease, or changes nothing."""
+class Settlement(NamedTuple):
+    """One verdict over one claim. Matches on id and lease, or changes nothing.
+
+    A tuple as `ClaimedTask` is one.
+    """
 
     id: TaskId
     lease: int
@@ -220,7 +239,10 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskRecord:
-    """What the store knows of a task, live or archived. For people and tests, not for workers."""
+    """What the store knows of a task, live or archived. For people and tests, not for workers.
+
+    ``unique_hash`` is the key as it is held (`colmillo.unique.held_hash`), None without one.
+    """
 
     id: TaskId
     name: str
@@ -237,6 +259,7 @@ class TaskRecord:
     worker: WorkerId | None = None
     errors: tuple[str, ...] = field(default=())
     archived_at: datetime | None = None
+    unique_hash: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -247,7 +270,7 @@ class Rescued:
     quarantined: tuple[TaskId, ...]
 
 
-class Store(Operations, ControlStore, Protocol):
+class Store(Operations, ControlStore, Housekeeping, Protocol):
     """A place where tasks live. See the module's docstring for what all methods guarantee.
 
     Any method may raise the driver's own errors when the database cannot be reached.
@@ -263,9 +286,8 @@ class Store(Operations, ControlStore, Protocol):
         other. The caller's transaction is never aborted by a duplicate. Workers of the queues
         concerned are woken when the transaction commits.
 
-        Raises:
-            DuplicateTask: a task that is to be refused is there already, or twice in
-                ``tasks``; nothing was added or changed, the transaction goes on.
+        Raises `DuplicateTask` when a task that is to be refused is there already, or twice in
+        ``tasks``: nothing was added or changed, the transaction goes on.
         """
         ...
 
@@ -273,8 +295,7 @@ class Store(Operations, ControlStore, Protocol):
         """Takes up to ``room[queue]`` due tasks of each queue for a worker whose lease lives.
 
         Highest priority first, then by due time, then by id. Takes nothing for a worker whose
-        lease is over. The queue's limits hold, whatever other claims do at the same time: what
-        they leave out keeps waiting, and what comes after it is taken instead.
+        lease is over. The queues' limits hold; what they leave out is passed by.
         """
         ...
 
@@ -335,9 +356,8 @@ class Store(Operations, ControlStore, Protocol):
     async def next_due(self, queues: Sequence[str]) -> timedelta | None:
         """How long until the earliest waiting task of these queues is due.
 
-        Zero when one is due already, None when nothing waits. Where a queue has limits, until
-        one may start: with a rate when there is a token, and not at all (None) as long as a
-        running task has to end first.
+        Zero when one is due already, None when nothing waits, or only for running tasks of
+        limited queues to end. A task of a queue with a rate is due when its token is.
         """
         ...
 

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from colmillo.context import Context
 from colmillo.foreign import Adapter, blocking
 from colmillo.postgres import PostgresStore
-from colmillo.queue import Queue
+from colmillo.queue import Outgoing, Queue
 from colmillo.schema import DEFAULT_SCHEMA
 from colmillo.store import Enqueued, NewTask
 
@@ -23,11 +23,17 @@ class SyncQueue:
 
     A ``connection`` is a psycopg 3 ``Connection``, or a ``Connection`` or ``Session`` of
     SQLAlchemy 2 over psycopg. What is enqueued is part of its transaction, and committing that
-    is the caller's; under autocommit it is there at once.
+    is the caller's; under autocommit it is there at once. ``outgoing`` as in `colmillo.Queue`.
     """
 
-    def __init__(self, schema: str = DEFAULT_SCHEMA, *, notify: bool = True) -> None:
-        self._queue = Queue(PostgresStore(None, schema, notify=notify))
+    def __init__(
+        self,
+        schema: str = DEFAULT_SCHEMA,
+        *,
+        notify: bool = True,
+        outgoing: Outgoing | None = None,
+    ) -> None:
+        self._queue = Queue(PostgresStore(None, schema, notify=notify), outgoing=outgoing)
 
     def enqueue(self, new: NewTask, *, connection: object) -> Enqueued:
         """Adds one task. See `enqueue_many`."""
@@ -39,7 +45,7 @@ class SyncQueue:
         Raises:
             TypeError: the connection is of another kind.
         """
-        return _now(self._queue.enqueue_many(new, connection=_checked(connection)))
+        return at_once(self._queue.enqueue_many(new, connection=_checked(connection)))
 
 
 def complete(context: Context[Any], *, connection: object) -> None:
@@ -47,7 +53,7 @@ def complete(context: Context[Any], *, connection: object) -> None:
 
     See `Context.complete`. Raises LeaseLost when another worker owns the task: roll back.
     """
-    _now(context.complete(connection=_checked(connection)))
+    at_once(context.complete(connection=_checked(connection)))
 
 
 def _checked(given: object) -> Adapter:
@@ -60,7 +66,7 @@ def _checked(given: object) -> Adapter:
     return connection
 
 
-def _now(work: Coroutine[Any, Any, T]) -> T:
+def at_once(work: Coroutine[Any, Any, T]) -> T:
     """What a coroutine returns that has nothing to wait for: its connection blocks."""
     try:
         work.send(None)

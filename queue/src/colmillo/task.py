@@ -5,11 +5,12 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, Concatenate, Generic, ParamSpec, Protocol, cast, overload
 
-from colmillo.arguments import Arguments, payload_text
+from colmillo.arguments import Arguments
 from colmillo.checks import check_tasks
 from colmillo.context import Context
 from colmillo.errors import InvalidTask
 from colmillo.outcome import Outcome
+from colmillo.payload import payload_text
 from colmillo.placing import Place, Runs, place_of
 from colmillo.retry import Backoff
 from colmillo.rules import Kinds, OnError, Rules, rules_of
@@ -68,21 +69,26 @@ class Declared(Generic[P]):
             payload = payload_text(values)
         except InvalidTask as error:
             raise InvalidTask(f"{self.name}: {error.detail}") from None
-        new = NewTask(
+        key = key_text([values[name] for name in options.key]) if options.key else None
+        unique = options.unique
+        if unique is None:
+            return NewTask(
+                name=self.name,
+                queue=options.queue,
+                payload=payload,
+                priority=options.priority,
+                max_attempts=options.max_attempts,
+                concurrency_key=key,
+            )
+        chosen = values.keys() if unique.args is None else unique.args
+        picked = {name: values[name] for name in chosen}
+        return NewTask(
             name=self.name,
             queue=options.queue,
             payload=payload,
             priority=options.priority,
             max_attempts=options.max_attempts,
-            concurrency_key=key_text([values[name] for name in options.key]),
-        )
-        unique = options.unique
-        if unique is None:
-            return new
-        chosen = values.keys() if unique.args is None else unique.args
-        picked = {name: values[name] for name in chosen}
-        return replace(
-            new,
+            concurrency_key=key,
             unique_hash=args_hash(self.name, options.queue, picked),
             unique_period=unique.period,
             unique_states=unique.states,
@@ -119,7 +125,11 @@ class Declared(Generic[P]):
 
 
 class Task(Declared[P]):
-    """A task with its function: can be enqueued, and run by a `Worker`."""
+    """A task with its function, as `task` makes it: can be enqueued, and run by a `Worker`.
+
+    ``name`` is what it is called in the database, ``function`` what it was made of, for calls
+    without a queue. What `Declared` has it has too: `Declared.new` makes a call of it.
+    """
 
     def __init__(
         self,

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from contextvars import copy_context
 from queue import SimpleQueue
 from typing import Any, Generic, TypeVar
@@ -19,9 +19,9 @@ Job = Callable[[], None]
 class ThreadContext(Generic[R_co]):
     """Passed as the first argument to functions in threads that ask for it.
 
-    ``stopping`` is set when the function should end: its time is over, the worker stops, its
-    lease is lost, or it was cancelled. A thread cannot be stopped from outside, so a function
-    that takes long looks at it now and then, or waits on it instead of sleeping.
+    ``stopping``, an event, is set when the function should end: its time is over, the worker
+    stops, its lease is lost, or it was cancelled. A thread cannot be stopped from outside, so a
+    function that takes long looks at it now and then, or waits on it instead of sleeping.
     """
 
     def __init__(self, context: Context[R_co], loop: asyncio.AbstractEventLoop) -> None:
@@ -38,6 +38,11 @@ class ThreadContext(Generic[R_co]):
     def resources(self) -> R_co:
         """What the worker was given for its tasks. Whether it is thread-safe is up to you."""
         return self._context.resources
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """What travels with the task beside its arguments; see `NewTask.with_headers`."""
+        return self._context.headers
 
     @property
     def queue(self) -> Queue:

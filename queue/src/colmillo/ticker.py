@@ -110,7 +110,7 @@ class Ticker:
             return schedule_from(row.name, row.spec)
         except InvalidTask as error:
             # Another worker may be able to.
-            extra = {"schedule": row.name, "reason": error.detail}
+            extra = {"schedule": row.name, "error": error.detail}
             logger.error("a schedule cannot be read here", extra=extra)
             return None
 

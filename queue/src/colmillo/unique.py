@@ -22,6 +22,12 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 SHORTEST_PERIOD = timedelta(seconds=1)
 LONGEST_PERIOD = timedelta(days=36_500)
 HASH_BYTES = 32
+_STATES = get_args(States)
+_DUPLICATES = get_args(Duplicate)
+# Made once: making an encoder takes longer than most payloads take.
+_encode = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +54,10 @@ class Unique:
 
 def check_unique(period: timedelta | None, states: str, duplicate: str) -> None:
     """Raises `InvalidTask` unless these can be a task's rules of uniqueness."""
-    if states not in get_args(States):
-        raise InvalidTask(f"states is one of {get_args(States)}, not {states!r}")
-    if duplicate not in get_args(Duplicate):
-        raise InvalidTask(f"duplicate is one of {get_args(Duplicate)}, not {duplicate!r}")
+    if states not in _STATES:
+        raise InvalidTask(f"states is one of {_STATES}, not {states!r}")
+    if duplicate not in _DUPLICATES:
+        raise InvalidTask(f"duplicate is one of {_DUPLICATES}, not {duplicate!r}")
     if period is None and states == "finished":
         raise InvalidTask("unique among finished tasks needs a period, which is when it ends")
     if period is not None and not SHORTEST_PERIOD <= period <= LONGEST_PERIOD:
@@ -62,9 +68,7 @@ def check_unique(period: timedelta | None, states: str, duplicate: str) -> None:
 
 def canonical(value: object) -> str:
     """JSON with sorted keys and no spaces: equal values give equal text."""
-    return json.dumps(
-        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-    )
+    return _encode(value)
 
 
 def key_text(values: Sequence[object]) -> str | None:

@@ -36,7 +36,7 @@ def kept(done: Done, keep: timedelta) -> Kept:
     return Kept(text=text, keep=keep)
 
 
-GIVEN_BACK = Again(keep_attempt=False)
+GIVEN_BACK = Again(delay=None, keep_attempt=False)
 FINISHED = Finish()
 
 

@@ -16,6 +16,7 @@ from colmillo.claiming import Claimer
 from colmillo.clock import Clock, SystemClock
 from colmillo.errors import InvalidTask
 from colmillo.executors import Executors
+from colmillo.housekeeper import Housekeeper
 from colmillo.lease import LeaseKeeper
 from colmillo.middleware import Lifespan, Middleware
 from colmillo.running import Cause, Runs
@@ -82,6 +83,10 @@ class Worker:
         clock: Clock | None = None,
         rng: Random | None = None,
     ) -> None:
+        if not hasattr(store, "register"):
+            raise TypeError(
+                f"a worker takes a store, PostgresStore(pool) say, not a {type(store).__name__}"
+            )
         if not queues or min(queues.values()) < 1:
             raise ValueError("a worker needs at least one queue, and room for one task in each")
         if min(lease, poll) <= timedelta(0) or grace < timedelta(0) or max_crashes < 1:
@@ -129,10 +134,12 @@ class Worker:
             keeper=self._keeper,
             runs=self._runs,
             settler=self._settler,
-            give_back=lambda claimed: self._ended(claimed, GIVEN_BACK, False),
+            settle=lambda claimed, verdict: self._ended(claimed, verdict, False),
+            # What waits when a worker dies counts a crash: where one is enough, nothing waits.
+            ahead=max_crashes > 1,
         )
         self._cancels = CancelWatch(
-            store, clock, self._keeper, every=self._third, cancel=self._runs.cancel
+            store, clock, self._keeper, every=self._third, cancel=self._claimer.cancel
         )
         self._ticker = Ticker(
             store,
@@ -142,6 +149,7 @@ class Worker:
             poll=poll.total_seconds(),
             paused=self._claimer.pause,
         )
+        self._housekeeper = Housekeeper(store, clock, rng, ready=self._may_sweep)
         self._aborting = asyncio.Event()
         self._started = False
         self._failure: BaseException | None = None
@@ -177,7 +185,9 @@ class Worker:
             await self._work()
 
     async def _work(self) -> None:
-        seekers = self._roles(self._listen(), self._sweep(), self._ticker.run())
+        seekers = self._roles(
+            self._listen(), self._sweep(), self._ticker.run(), self._housekeeper.run()
+        )
         keepers = self._roles(
             self._keeper.run(), self._settler.run(), self._alarms.run(), self._cancels.run()
         )
@@ -237,8 +247,7 @@ class Worker:
 
     def _ended(self, claimed: ClaimedTask, verdict: Verdict, completed: bool) -> None:
         self._verdicts["given_back" if verdict is GIVEN_BACK else type(verdict).__name__] += 1
-        settlement = Settlement(id=claimed.id, lease=claimed.lease, verdict=verdict)
-        self._settler.put(settlement, completed=completed)
+        self._settler.put(Settlement(claimed.id, claimed.lease, verdict), completed=completed)
         self._claimer.slot_freed(claimed.queue)
 
     def _settled(self) -> None:
@@ -268,13 +277,16 @@ class Worker:
         self._claimer.wake(what)
         self._cancels.heard(what)
 
+    def _may_sweep(self) -> bool:
+        """After an outage our own verdicts go first: what is finished needs no rescue."""
+        return self._keeper.current is not None and not self._settler.failing
+
     async def _sweep(self) -> None:
         """Rescues the tasks of dead workers. Everybody does, at moments drawn by chance."""
         while True:
             await self._clock.sleep(self._third * self._rng.uniform(0.5, 1.0))
             self._claimer.look_again_for_strays()
-            # After an outage our own verdicts go first: what is finished needs no rescue.
-            if self._keeper.current is None or self._settler.failing:
+            if not self._may_sweep():
                 continue
             try:
                 rescue = self._store.rescue(max_crashes=self._max_crashes)

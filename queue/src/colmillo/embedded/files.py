@@ -53,7 +53,7 @@ class ServerLog:
                 os.close(copy)
             os.ftruncate(self.fd, 0)
         except OSError as error:
-            logger.warning("embedded server's log not shortened", extra={"reason": error.strerror})
+            logger.warning("embedded server's log not shortened", extra={"error": error.strerror})
 
     def tail(self) -> str:
         """The last lines that were written since the log was opened."""

@@ -5,7 +5,7 @@
 SELECT
     id, name, queue, ending AS state, payload,
     priority, attempt, max_attempts, run_at, enqueued_at, lease, crashes, worker, errors,
-    archived_at
+    archived_at, unique_hash
 FROM {schema}.archive
 WHERE
     ($1::text IS NULL OR queue = $1::text)

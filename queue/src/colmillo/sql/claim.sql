@@ -4,6 +4,7 @@
 -- A floor is where an earlier claim of this (queue, priority) ended: running and dead rows below
 -- it are not walked over again. Rows are found again by their place: they are locked.
 -- A unique hash that only waiting tasks hold (it is longer than others) is released for good.
+-- The columns are the fields of ClaimedTask, in their order.
 -- The lock on the lease makes a rescue wait for claims under way, and is taken only when there
 -- is something to claim: an idle worker writes nothing.
 -- Queues with limits are left alone, as this statement's own snapshot has it; they come first in
@@ -108,12 +109,13 @@ claimed AS (
         AND EXISTS (SELECT FROM alive)
     RETURNING
         task.id, task.lease, task.name, task.queue, task.payload, task.attempt,
-        task.max_attempts, task.enqueued_at, task.run_at, task.priority
+        task.max_attempts, task.enqueued_at, task.run_at, task.priority, task.crashes
 )
 SELECT
-    id, lease, name, queue, payload, attempt, max_attempts, enqueued_at, run_at, priority
+    id, lease, name, queue, payload, attempt, max_attempts, enqueued_at, run_at, priority, crashes,
+    false AS limited
 FROM claimed
 UNION ALL
-SELECT NULL, NULL, NULL, limited.queue, NULL, NULL, NULL, NULL, NULL, NULL
+SELECT NULL, NULL, NULL, limited.queue, NULL, NULL, NULL, NULL, NULL, NULL, NULL, true
 FROM limited
 ORDER BY priority DESC, run_at, id

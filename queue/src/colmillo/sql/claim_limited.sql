@@ -276,7 +276,8 @@ claimed AS (
     WHERE task.id = ANY ((SELECT start.ids FROM start)::bigint[]) AND task.worker IS NULL
     RETURNING
         task.id, task.lease, task.name, task.queue, task.payload, task.attempt,
-        task.max_attempts, task.enqueued_at, task.run_at, task.priority, task.slot
+        task.max_attempts, task.enqueued_at, task.run_at, task.priority, task.crashes,
+        task.slot
 ),
 holder AS MATERIALIZED (
     SELECT
@@ -358,10 +359,12 @@ SELECT
     NULL::text AS queue, NULL::text AS payload,
     coalesce((SELECT chance.room FROM chance), 0) AS attempt,
     (SELECT count(*) FROM candidate)::integer AS max_attempts, NULL::timestamptz AS enqueued_at,
-    NULL::timestamptz AS run_at, NULL::smallint AS priority
+    NULL::timestamptz AS run_at, NULL::smallint AS priority, NULL::smallint AS crashes,
+    true AS limited
 FROM rule
 UNION ALL
 SELECT
-    id, lease, name, queue, payload, attempt, max_attempts, enqueued_at, run_at, priority
+    id, lease, name, queue, payload, attempt, max_attempts, enqueued_at, run_at, priority, crashes,
+    true
 FROM claimed
 ORDER BY priority DESC, run_at, id

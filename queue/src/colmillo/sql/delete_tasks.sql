@@ -1,11 +1,24 @@
--- Removes waiting and archived tasks for good. Index: tasks_pkey, archive_pkey.
+-- Removes waiting and archived tasks for good, and the hashes that they hold until a period is
+-- over: whoever deletes a task wants it as if it had never been enqueued.
+-- Index: tasks_pkey, archive_pkey, uniques_pkey.
 -- $1 ids.
 WITH live AS (
-    DELETE FROM {schema}.tasks WHERE id = ANY ($1::bigint[]) AND worker IS NULL RETURNING id
+    DELETE FROM {schema}.tasks
+    WHERE id = ANY ($1::bigint[]) AND worker IS NULL
+    RETURNING id, unique_hash
 ),
 archived AS (
-    DELETE FROM {schema}.archive WHERE id = ANY ($1::bigint[]) RETURNING id
+    DELETE FROM {schema}.archive WHERE id = ANY ($1::bigint[]) RETURNING id, unique_hash
+),
+gone AS (
+    SELECT id, unique_hash FROM live
+    UNION ALL
+    SELECT id, unique_hash FROM archived
+),
+freed AS (
+    DELETE FROM {schema}.uniques
+    WHERE
+        unique_hash = ANY (ARRAY(SELECT gone.unique_hash FROM gone))
+        AND task = ANY (ARRAY(SELECT gone.id FROM gone))
 )
-SELECT id FROM live
-UNION ALL
-SELECT id FROM archived
+SELECT id FROM gone

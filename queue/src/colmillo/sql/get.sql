@@ -3,13 +3,13 @@
 SELECT
     id, name, queue, CASE WHEN worker IS NULL THEN 'waiting' ELSE 'running' END AS state, payload,
     priority, attempt, max_attempts, run_at, enqueued_at, lease, crashes, worker, errors,
-    NULL::timestamptz AS archived_at
+    NULL::timestamptz AS archived_at, unique_hash
 FROM {schema}.tasks
 WHERE id = $1::bigint
 UNION ALL
 SELECT
     id, name, queue, ending, payload,
     priority, attempt, max_attempts, run_at, enqueued_at, lease, crashes, worker, errors,
-    archived_at
+    archived_at, unique_hash
 FROM {schema}.archive
 WHERE id = $1::bigint

@@ -2,8 +2,8 @@
 -- key_slots_pkey. Slots are freed as by `finish`; a task that waits again keeps their numbers,
 -- which mean nothing without the rows that name the task.
 -- A task whose ending is not null leaves for the archive; one whose delay is not null waits
--- again; any other is done. The error history keeps its latest entries. Answers with what it
--- settled, in one row.
+-- again (less than 0: due when it was due before); any other is done. The error history keeps its
+-- latest entries. Answers with what it settled, in one row.
 -- $1 ids, $2 leases, $3 endings, $4 delays in seconds, $5 attempts given back (0 or 1),
 -- $6 errors, $7 errors kept, $8 channel (null tells nobody).
 WITH verdict AS MATERIALIZED (
@@ -38,7 +38,10 @@ again AS (
     UPDATE {schema}.tasks AS task
     SET
         worker = NULL,
-        run_at = statement_timestamp() + make_interval(secs => verdict.delay),
+        run_at = CASE
+            WHEN verdict.delay < 0 THEN task.run_at
+            ELSE statement_timestamp() + make_interval(secs => verdict.delay)
+        END,
         attempt = task.attempt - verdict.given_back,
         errors = CASE
             WHEN verdict.error IS NULL THEN task.errors

@@ -27,10 +27,13 @@ from colmillo.testing.suite.claim import ClaimConformance
 from colmillo.testing.suite.controls import ControlConformance
 from colmillo.testing.suite.enqueue import EnqueueConformance
 from colmillo.testing.suite.harness import Harness
+from colmillo.testing.suite.housekeeping import HousekeepingConformance
 from colmillo.testing.suite.leases import LeaseConformance
 from colmillo.testing.suite.limits import LimitConformance
 from colmillo.testing.suite.operations import (
     CancelConformance,
+    DepthConformance,
+    LiveConformance,
     RequeueConformance,
     ResultConformance,
 )
@@ -46,10 +49,13 @@ class StoreConformance(
     SettleConformance,
     LeaseConformance,
     ScheduleConformance,
+    LiveConformance,
     CancelConformance,
     RequeueConformance,
     ResultConformance,
+    DepthConformance,
     ControlConformance,
+    HousekeepingConformance,
     LimitConformance,
     UniqueConformance,
 ):

@@ -4,13 +4,16 @@ For tests that drive a store and the model with the same calls and compare what 
 """
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from colmillo.checks import ERRORS_KEPT
+from colmillo.operations import Cancellation, Requeued, Revival
 from colmillo.store import (
     Again,
     ClaimedTask,
     Finish,
+    FinishWith,
     Happened,
     NewTask,
     SetAside,
@@ -37,6 +40,8 @@ class Row:
     attempt: int = 0
     crashes: int = 0
     errors: tuple[str, ...] = ()
+    ending: State | None = field(default=None)
+    """Why it lies in the archive; None while it is live."""
 
 
 class Model:
@@ -44,8 +49,12 @@ class Model:
 
     def __init__(self) -> None:
         self.live: dict[TaskId, Row] = {}
-        self.gone: dict[TaskId, State | None] = {}
-        self.queues: dict[TaskId, str] = {}
+        self.done: dict[TaskId, Row] = {}
+        self.archive: dict[TaskId, Row] = {}
+        self.results: dict[TaskId, tuple[str, datetime]] = {}
+        self.requests: dict[TaskId, str] = {}
+        self.paused: set[str] = set()
+        self.schedules: dict[str, bool] = {}
         self.lasting: dict[object, TaskId] = {}
         self.leases: dict[WorkerId, datetime] = {}
         self.ticks: set[tuple[str, datetime]] = set()
@@ -77,14 +86,14 @@ class Model:
     def enqueue(self, task: NewTask, now: datetime, answered: TaskId) -> Happened:
         """What must have happened; ``answered`` is the new task's id if it is one."""
         key = self.key(task, now)
-        run_at = now + (task.delay or timedelta(0))
+        run_at = task.run_at or now + (task.delay or timedelta(0))
         holder = self.holder(key)
         if holder is None:
-            assert answered not in self.queues, "an id was used twice"
+            used = self.live.keys() | self.archive.keys() | self.done.keys()
+            assert answered not in used, "an id was used twice"
             self.live[answered] = Row(
                 answered, task, task.queue, task.payload, task.priority, run_at, key
             )
-            self.queues[answered] = task.queue
             if task.unique_states == "finished":
                 self.lasting[key] = answered
             return "inserted"
@@ -118,31 +127,98 @@ class Model:
             return False
         match verdict:
             case Finish():
-                self.remove(row, None)
+                self.finish(row)
+            case FinishWith(result=result, keep=keep):
+                self.finish(row)
+                self.results[row.id] = result, now + keep
             case Again(delay=delay, keep_attempt=keep, error=error):
-                row.worker, row.run_at = None, now + delay
+                row.worker, row.run_at = None, row.run_at if delay is None else now + delay
                 row.attempt -= not keep
-                row.errors = (*row.errors, *([error] if error else []))[-10:]
-            case SetAside(ending=ending):
-                self.remove(row, State(ending.value))
+                if error is not None:
+                    self.add_error(row, error)
+            case SetAside(ending=ending, error=error):
+                self.set_aside(row, State(ending.value), error)
         return True
 
-    def remove(self, row: Row, state: State | None) -> None:
-        """The task has left: to the archive with a state, or without one for good."""
-        del self.live[row.id]
-        self.gone[row.id] = state
+    def add_error(self, row: Row, error: str) -> None:
+        """The history is bounded."""
+        row.errors = (*row.errors, error)[-ERRORS_KEPT:]
+
+    def finish(self, row: Row) -> None:
+        """The task has left for good."""
+        self.done[row.id] = self.live.pop(row.id)
+
+    def set_aside(self, row: Row, state: State, error: str) -> None:
+        """The task has left for the archive."""
+        self.add_error(row, error)
+        row.ending = state
+        self.archive[row.id] = self.live.pop(row.id)
+
+    def cancel(self, task: TaskId, why: str) -> Cancellation:
+        """As `Store.cancel`."""
+        row = self.live.get(task)
+        if row is None:
+            return Cancellation.ABSENT
+        if row.worker is None:
+            self.set_aside(row, State.CANCELLED, why)
+            return Cancellation.ARCHIVED
+        self.requests[task] = why
+        return Cancellation.REQUESTED
+
+    def cancel_requests(self, worker: WorkerId) -> set[tuple[TaskId, int, str]]:
+        """As `Store.cancel_requests`: id, lease number and reason."""
+        found: set[tuple[TaskId, int, str]] = set()
+        for task, why in list(self.requests.items()):
+            row = self.live.get(task)
+            if row is not None and row.worker is None:
+                self.set_aside(row, State.CANCELLED, why)
+            if row is None or row.worker is None:
+                del self.requests[task]
+            elif row.worker == worker:
+                found.add((task, row.lease, why))
+        return found
+
+    def requeue(self, tasks: list[TaskId], now: datetime) -> list[Requeued]:
+        """As `Store.requeue`."""
+        answers = {task: self.revive(task, now) for task in sorted(set(tasks))}
+        return [answers[task] for task in dict.fromkeys(tasks)]
+
+    def revive(self, task: TaskId, now: datetime) -> Requeued:
+        """Takes one task back, unless it is not there or its key is held."""
+        row = self.archive.get(task)
+        if row is None:
+            return Requeued(id=task, revival=Revival.ABSENT)
+        holders = [other.id for other in self.live.values() if row.key and other.key == row.key]
+        if holders:
+            return Requeued(id=task, revival=Revival.HELD, holder=holders[0])
+        del self.archive[task]
+        self.requests.pop(task, None)
+        row.worker, row.ending, row.run_at, row.attempt, row.crashes = None, None, now, 0, 0
+        self.live[task] = row
+        return Requeued(id=task, revival=Revival.REQUEUED)
+
+    def result(self, task: TaskId, now: datetime) -> str | None:
+        """As `Store.result`."""
+        text, end = self.results.get(task, (None, now))
+        return text if end > now else None
+
+    def may_tick(self, schedule: str, fire_time: datetime) -> bool:
+        """Whether a tick counts; it is remembered if so."""
+        if self.schedules.get(schedule) or (schedule, fire_time) in self.ticks:
+            return False
+        self.ticks.add((schedule, fire_time))
+        return True
 
     def counts(self) -> dict[tuple[str, State], int]:
         """As `Store.counts`."""
-        counts = Counter((row.queue, state_of(row)) for row in self.live.values())
-        counts.update(
-            (self.queues[task], state) for task, state in self.gone.items() if state is not None
-        )
-        return dict(counts)
+        rows = [*self.live.values(), *self.archive.values()]
+        return dict(Counter((row.queue, state_of(row)) for row in rows))
 
 
 def state_of(row: Row) -> State:
-    """Waiting or running."""
+    """Where the task is."""
+    if row.ending is not None:
+        return row.ending
     return State.WAITING if row.worker is None else State.RUNNING
 
 

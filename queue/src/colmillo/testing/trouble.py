@@ -6,8 +6,9 @@ from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 
 from colmillo.controls import Controls, ScheduleRow
+from colmillo.housekeeping import Housekept
 from colmillo.limits import Limits
-from colmillo.operations import Cancellation, CancelRequest, Requeued
+from colmillo.operations import Cancellation, CancelRequest, Depth, Requeued
 from colmillo.store import (
     ClaimedTask,
     Ending,
@@ -98,6 +99,13 @@ class TroubledStore:
         await self._leave("rescue")
         return answer
 
+    async def housekeep(self) -> Housekept:
+        """See `Housekeeping.housekeep`."""
+        await self._enter("housekeep")
+        answer = await self.inner.housekeep()
+        await self._leave("housekeep")
+        return answer
+
     async def tick(
         self,
         schedule: str,
@@ -173,6 +181,23 @@ class TroubledStore:
         await self._leave("archived")
         return answer
 
+    async def live(
+        self,
+        *,
+        queue: str | None = None,
+        name: str | None = None,
+        before: TaskId | None = None,
+        limit: int = 100,
+        connection: object | None = None,
+    ) -> Sequence[TaskRecord]:
+        """See `Store.live`."""
+        await self._enter("live")
+        answer = await self.inner.live(
+            queue=queue, name=name, before=before, limit=limit, connection=connection
+        )
+        await self._leave("live")
+        return answer
+
     async def requeue(
         self, tasks: Sequence[TaskId], *, connection: object | None = None
     ) -> Sequence[Requeued]:
@@ -180,6 +205,13 @@ class TroubledStore:
         await self._enter("requeue")
         answer = await self.inner.requeue(tasks, connection=connection)
         await self._leave("requeue")
+        return answer
+
+    async def depths(self) -> dict[str, Depth]:
+        """See `Store.depths`."""
+        await self._enter("depths")
+        answer = await self.inner.depths()
+        await self._leave("depths")
         return answer
 
     async def result(self, task: TaskId) -> str | None:

@@ -5,7 +5,7 @@
 import asyncio
 from datetime import timedelta
 
-from colmillo.operations import Cancellation, CancelRequest, Requeued, Revival
+from colmillo.operations import Cancellation, CancelRequest, Depth, Requeued, Revival
 from colmillo.store import (
     Again,
     Ending,
@@ -29,6 +29,34 @@ from colmillo.testing.suite.harness import (
     take_one,
     worker,
 )
+
+
+class LiveConformance:
+    """What `Store.live` promises."""
+
+    async def test_live_lists_what_waits_and_runs_the_latest_first(self, harness: Harness) -> None:
+        ids = await put(
+            harness.store,
+            *(new(f'{{"n": {n}}}', queue=("main", "other")[n % 2], priority=n) for n in range(5)),
+            new(unique="held", delay=timedelta(hours=1)),
+        )
+        by = await worker(harness.store)
+        first, second = await take(harness.store, by, {"main": 2})
+        assert await finish(harness.store, first)
+        assert await settle(harness.store, second, Again(delay=LEASE, error="no"))
+        (running,) = await take(harness.store, by, {"main": 1})
+        assert await harness.store.cancel(ids[1], "gone") is Cancellation.ARCHIVED
+        there = [task for task in ids if task not in (first.id, ids[1])]
+        found = await harness.sibling.live()
+        assert [one.id for one in found] == there[::-1]
+        assert list(found) == [await record(harness.store, task) for task in there[::-1]]
+        running_ones = [one.id for one in found if one.state is State.RUNNING]
+        assert running_ones == [running.id]
+        assert [one.unique_hash is None for one in found] == [False, True, True, True]
+        page = await harness.store.live(limit=2, before=there[-1])
+        assert [one.id for one in page] == [there[-2], there[-3]]
+        assert {one.queue for one in await harness.store.live(queue="other")} == {"other"}
+        assert await harness.store.live(name="nobody") == []
 
 
 class CancelConformance:
@@ -147,6 +175,21 @@ class RequeueConformance:
         assert not await finish(harness.store, stale)
         assert await finish(harness.store, claimed)
         assert (await harness.store.requeue([task]))[0].revival is Revival.ABSENT
+
+    async def test_requeued_tasks_forget_their_crashes(self, harness: Harness) -> None:
+        (task,) = await put(harness.store, new())
+        for requeued in (False, True):
+            by = await worker(harness.store)
+            assert (await take_one(harness.store, by)).attempt == 1
+            await harness.store.retire(by)
+            rescued = await harness.sibling.rescue(max_crashes=2)
+            assert (rescued.released, rescued.quarantined) == (1, ())
+            if not requeued:
+                assert await harness.store.cancel(task, "no") is Cancellation.ARCHIVED
+                assert (await record(harness.store, task)).crashes == 1
+                (answer,) = await harness.store.requeue([task])
+                assert answer.revival is Revival.REQUEUED
+        assert (await record(harness.store, task)).crashes == 1
 
     async def test_requeue_respects_unique_hashes(self, harness: Harness) -> None:
         archived: list[TaskId] = []
@@ -273,3 +316,24 @@ class ResultConformance:
             assert await settle(harness.store, second, FinishWith(result="1", keep=LEASE))
             await announced.wait()
         assert heard == [str(second.id)]
+
+
+class DepthConformance:
+    """What `Store.depths` promises."""
+
+    async def test_depths_tell_due_later_and_running_apart(self, harness: Harness) -> None:
+        assert await harness.store.depths() == {}
+        by = await worker(harness.store)
+        await put(harness.store, new(), new(queue="late", delay=timedelta(hours=1)))
+        await harness.advance(timedelta(seconds=10))
+        await put(harness.store, new(), new(), new(priority=1), new(delay=timedelta(hours=1)))
+        (running,) = await take(harness.store, by, {"main": 1})
+        depths = await harness.sibling.depths()
+        assert depths.keys() == {"main", "late"}
+        assert depths["late"] == Depth(due=0, later=1, running=0, oldest=None)
+        main = depths["main"]
+        assert (main.due, main.later, main.running) == (3, 1, 1)
+        assert main.oldest is not None
+        assert timedelta(seconds=10) <= main.oldest < timedelta(seconds=60)
+        await settle(harness.store, running, SetAside(ending=Ending.FAILED, error="no"))
+        assert (await harness.store.depths())["main"].running == 0

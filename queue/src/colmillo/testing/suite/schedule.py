@@ -33,6 +33,17 @@ class ScheduleConformance:
         assert sum(await asyncio.gather(*racers)) == 1
         assert await harness.store.counts() == {("main", State.WAITING): 1}
 
+    async def test_removing_a_schedule_forgets_its_ticks(self, harness: Harness) -> None:
+        store = harness.store
+        for known in (False, True):
+            if known:
+                await store.declare_schedule("clean", timing="every minute", spec="{}")
+            assert await store.tick("clean", FIRE, new())
+            assert await harness.sibling.remove_schedule("clean") is known
+            assert await store.tick("clean", FIRE, new())
+            assert not await store.tick("clean", FIRE, new())
+            await store.remove_schedule("clean")
+
     async def test_every_schedule_and_fire_time_has_its_tick(self, harness: Harness) -> None:
         for schedule in ("clean", "sweep"):
             for n in range(3):

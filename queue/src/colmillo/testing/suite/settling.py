@@ -64,6 +64,17 @@ class SettleConformance:
         claimed = await take_one(harness.store, by)
         assert (claimed.attempt, claimed.lease) == (2, 2)
 
+    async def test_a_release_keeps_the_place_in_the_line(self, harness: Harness) -> None:
+        first, second = await put(harness.store, new(), new())
+        by = await worker(harness.store, lease=timedelta(hours=1))
+        (claimed,) = await take(harness.store, by, {"main": 1})
+        due = (await record(harness.store, first)).run_at
+        await harness.advance(timedelta(minutes=1))
+        assert await settle(harness.store, claimed, Again(delay=None, keep_attempt=False))
+        found = await record(harness.store, first)
+        assert (found.state, found.run_at, found.attempt) == (State.WAITING, due, 0)
+        assert [task.id for task in await take(harness.store, by)] == [first, second]
+
     async def test_snooze_gives_the_attempt_back(self, harness: Harness) -> None:
         (task,) = await put(harness.store, new())
         by = await worker(harness.store)

@@ -1,0 +1,2 @@
+-- Removes what `bench_create` made, with everything in it.
+DROP SCHEMA {schema} CASCADE

@@ -1,0 +1,101 @@
+"""``colmillo bench``: measures in a schema of its own and leaves nothing, whatever happens."""
+
+import asyncio
+import json
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+import pytest
+
+from colmillo import PostgresStore, Queue, task
+from colmillo.cli import main
+
+if TYPE_CHECKING:
+    from colmillo.database import Pool
+
+OURS = {"colmillo", "public"}
+
+
+@task()
+async def mine() -> None: ...
+
+
+async def schemas(pool: "Pool") -> set[str]:
+    rows = await pool.fetch("SELECT nspname FROM pg_namespace WHERE nspname !~ '^(pg_|inform)'")
+    return {row["nspname"] for row in rows}
+
+
+async def test_it_measures_and_leaves_nothing(
+    dsn: str, pool: "Pool", capsys: pytest.CaptureFixture[str]
+) -> None:
+    await Queue(PostgresStore(pool)).enqueue(mine.new())
+    assert await asyncio.to_thread(main, ["bench", "--dsn", dsn, "--tasks", "150"]) == 0
+    server, faster, _, heading, *rows = capsys.readouterr().out.splitlines()
+    assert server.startswith("PostgreSQL ")
+    assert "fsync off, synchronous_commit " in server
+    assert faster.startswith("Commits do not wait")
+    assert heading.split() == ["measure", "here", "compare", "with"]
+    assert [row.split("  ")[0] for row in rows] == [
+        "round trip, p50 / p99",
+        "enqueue one by one",
+        "enqueue in bulk, by 1,000",
+        "drain at concurrency 10",
+        "drain at concurrency 100",
+        "pick-up, p50 / p99",
+    ]
+    assert await schemas(pool) == OURS
+    assert len(await PostgresStore(pool).counts()) == 1
+
+
+async def test_json_has_seconds_and_rates(
+    empty_dsn: str, empty_pool: "Pool", capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["bench", "--dsn", empty_dsn, "--tasks", "5", "--json", "--schema", 'odd "name"']
+    assert await asyncio.to_thread(main, words) == 0
+    told: dict[str, Any] = json.loads(capsys.readouterr().out)
+    assert told["tasks"] == 5
+    assert 0 < told["round_trip_p50"] <= told["round_trip_p99"] < 10
+    assert 0 < told["pick_up_p50"] <= told["pick_up_p99"] < 60
+    assert min(told[f"drain_at_{slots}"] for slots in (10, 100)) > 0
+    assert await schemas(empty_pool) == {"public"}
+
+
+async def test_it_never_touches_a_schema_that_is_there(
+    dsn: str, pool: "Pool", capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["bench", "--dsn", dsn, "--schema", "colmillo"]
+    assert await asyncio.to_thread(main, words) == 1
+    assert "there is a schema colmillo already" in capsys.readouterr().err
+    assert await PostgresStore(pool).counts() == {}
+    assert await asyncio.to_thread(main, ["bench", "--dsn", dsn, "--tasks", "0"]) == 1
+    assert await schemas(pool) == OURS
+
+
+async def test_ctrl_c_ends_it_cleanly(dsn: str, pool: "Pool") -> None:
+    running = await asyncio.create_subprocess_exec(
+        *(str(Path(sys.executable).with_name("colmillo")), "bench", "--dsn", dsn),
+        *("--tasks", "10000000"),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    assert running.stdout is not None
+    assert (await running.stdout.readline()).startswith(b"PostgreSQL ")
+    running.send_signal(signal.SIGINT)
+    _, said = await running.communicate()
+    assert (running.returncode, said) == (130, b"")
+    assert await schemas(pool) == OURS
+
+
+async def test_the_schema_goes_when_a_measurement_fails(
+    dsn: str, pool: "Pool", monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def broken(*_: object) -> None:
+        raise asyncpg.PostgresError("out of luck")
+
+    monkeypatch.setattr("colmillo.cli_bench.measure", broken)
+    assert await asyncio.to_thread(main, ["bench", "--dsn", dsn]) == 1
+    assert capsys.readouterr().err == "colmillo: out of luck\n"
+    assert await schemas(pool) == OURS
