@@ -1,6 +1,7 @@
 """Claiming ahead of the slots: for quick tasks only, and never at anybody's cost."""
 
 import asyncio
+import sys
 from collections import Counter
 from datetime import timedelta
 from uuid import uuid4
@@ -8,6 +9,7 @@ from uuid import uuid4
 import pytest
 
 from colmillo import Context, MemoryStore, Queue, Task, Worker, task
+from colmillo.claiming import STARTS
 from colmillo.operations import Cancellation
 from colmillo.store import State, TaskId, WorkerId
 from colmillo.testing import FakeClock
@@ -219,3 +221,54 @@ async def test_nothing_is_claimed_ahead_where_one_crash_is_enough(scene: Scene) 
             await scene.clock.advance(QUICK)
             assert await scene.held() <= SLOTS + 1
     assert scene.ran.total() > 100
+
+
+async def test_tasks_that_never_wait_leave_the_loop_to_others() -> None:
+    """On Python 3.12 and newer they end while they are started, and the next could follow."""
+    turn = 0
+    ran = Counter[int]()
+    all_ran = asyncio.Event()
+
+    @task()
+    async def brief() -> None:
+        ran[turn] += 1
+        if ran.total() == BACKLOG:
+            all_ran.set()
+
+    async def count_turns() -> None:
+        nonlocal turn
+        while True:
+            turn += 1
+            await asyncio.sleep(0)
+
+    store = MemoryStore()
+    await Queue(store).enqueue_many([brief.new()] * BACKLOG)
+    counting = asyncio.create_task(count_turns())
+    async with working(Worker(store, tasks=[brief], queues={"default": 1000})):
+        await all_ran.wait()
+    counting.cancel()
+    # Without an eager start all slots' tasks run in one turn: nothing to be seen here.
+    assert sys.version_info < (3, 12) or max(ran.values()) <= STARTS
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="asyncio starts no task eagerly")
+async def test_a_task_that_interrupts_the_program_is_given_back() -> None:
+    started = asyncio.Event()
+
+    @task()
+    async def interrupt() -> None:
+        started.set()
+        raise KeyboardInterrupt
+
+    def work() -> None:
+        async def main() -> None:
+            await Queue(store).enqueue(interrupt.new())
+            await Worker(store, tasks=[interrupt], queues={"default": 1}).run()
+
+        asyncio.run(main())
+
+    store = MemoryStore()
+    with pytest.raises(KeyboardInterrupt):
+        await asyncio.to_thread(work)
+    assert started.is_set()
+    assert await store.counts() == {("default", State.WAITING): 1}

@@ -65,6 +65,8 @@ class Claimer:
         self._filling = False
         # Limited queues whose slots come free with the verdicts that are on their way.
         self._freeing = set[str]()
+        # Queues of which enough was started for this turn of the loop.
+        self._resting: set[str] = set()
         self._hungry = set(self._queues)
         # Nothing is claimed before the store has said which queues are paused.
         self._paused: frozenset[str] | None = None
@@ -198,6 +200,8 @@ class Claimer:
 
     def _fill(self, queue: str) -> None:
         """Starts what is ready, as long as there are slots."""
+        if queue in self._resting:
+            return
         running, most = self._runs.per_queue, self._queues[queue]
         self._filling = True
         try:
@@ -211,7 +215,12 @@ class Claimer:
         finally:
             self._filling = False
         # Tasks that never wait leave their slots free: others want the loop too.
-        asyncio.get_running_loop().call_soon(self._fill, queue)
+        self._resting.add(queue)
+        asyncio.get_running_loop().call_soon(self._go_on, queue)
+
+    def _go_on(self, queue: str) -> None:
+        self._resting.discard(queue)
+        self._fill(queue)
 
     def _start(self, claimed: ClaimedTask, lease: Lease) -> None:
         if self.stopping.is_set() or not lease.alive():
