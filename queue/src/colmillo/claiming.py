@@ -196,7 +196,7 @@ class Claimer:
         """For how many tasks of which queues to ask: free slots, and some ahead of them."""
         free, wanted = self._free(), self._hungry - (self._paused or frozenset())
         room = {queue: free.get(queue, 0) + self._ready.room(queue) for queue in wanted}
-        return {queue: number for queue, number in room.items() if number}
+        return {queue: number for queue, number in room.items() if number > 0}
 
     def _fill(self, queue: str) -> None:
         """Starts what is ready, as long as there are slots."""
@@ -268,7 +268,7 @@ class Claimer:
                 returned.add(task.queue)
         for queue in room:
             self._fill(queue)
-        for task in self._ready.surplus():
+        for task in self._ready.surplus(self._free()):
             self._give_back(task)
         self._hungry |= returned | {queue for queue, number in got.items() if number == room[queue]}
 

@@ -5,7 +5,7 @@ waits here, so being claimed ahead costs a task one crash at most.
 """
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from colmillo.clock import Clock
 from colmillo.lease import Lease
@@ -88,7 +88,7 @@ class Ready:
         limited queues never: they would hold slots of all workers without running."""
         lane = self._lanes[queue]
         if lane.limited:
-            return 0
+            return -len(lane.tasks)
         now = self._clock.monotonic()
         passed = now - lane.since
         if passed >= WINDOW_SECONDS:
@@ -103,9 +103,14 @@ class Ready:
         """Whether the queue had limits when it was last claimed from."""
         return self._lanes[queue].limited
 
-    def surplus(self) -> list[ClaimedTask]:
-        """Takes what limited queues have ahead: they had no limits when it was asked for."""
-        return self._emptied([lane for lane in self._lanes.values() if lane.limited and lane.tasks])
+    def surplus(self, free: Mapping[str, int]) -> list[ClaimedTask]:
+        """Takes what limited queues have beyond their free slots: they had no limits when it
+        was asked for."""
+        taken: list[ClaimedTask] = []
+        for queue, lane in self._lanes.items():
+            while lane.limited and len(lane.tasks) > free.get(queue, 0):
+                taken.append(lane.tasks.pop()[0])
+        return taken
 
     def stale(self) -> list[ClaimedTask]:
         """Takes the tasks of queues whose slots have been taken for too long."""
