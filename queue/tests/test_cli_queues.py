@@ -15,6 +15,7 @@ import pytest
 from colmillo import Every, PostgresStore, Worker, task
 from colmillo.cli import main
 from colmillo.cli_text import bytes_text, plain, span, table
+from colmillo.limits import Limits, Rate
 from colmillo.schedules import Schedules
 from colmillo.store import NewTask, State, WorkerId
 from colmillo.testing.working import working
@@ -46,7 +47,7 @@ def shell(dsn: str, capsys: pytest.CaptureFixture[str]) -> Any:
 
 
 async def test_queues_are_listed(store: PostgresStore, shell: Any) -> None:
-    assert await shell("queues", "list") == "No tasks, and no queue is paused.\n"
+    assert await shell("queues", "list") == "No tasks, and no queue is paused or limited.\n"
     await store.enqueue([MAIL, MAIL, MAIL.with_options(delay=timedelta(hours=1))])
     worker = WorkerId(uuid4())
     await store.register(worker, name="host:1", lease=timedelta(minutes=5))
@@ -77,6 +78,39 @@ async def test_a_pause_is_obeyed_by_running_workers(store: PostgresStore, shell:
         while await store.counts():
             await store.now()
         assert await shell("queues", "resume", "mail") == "The queue mail was not paused.\n"
+
+
+async def test_limits_from_a_shell(store: PostgresStore, shell: Any, dsn: str) -> None:
+    said = await shell(
+        *("queues", "limit", "mail", "--running", "5", "--per-key", "1"),
+        *("--rate", "100/1m", "--burst", "20"),
+    )
+    assert said == "The queue mail has these limits from the next claim on.\n"
+    minute = timedelta(minutes=1)
+    expected = Limits(running=5, per_key=1, rate=Rate(100, per=minute, burst=20))
+    assert await store.limits() == {"mail": expected}
+    await shell("queues", "pause", "mail")
+    (line,) = (await shell("queues")).splitlines()[1:]
+    assert line.endswith("paused 0 s ago, at most 5 run, 1 per key, 100 start per 60 s, burst 20")
+    (row,) = json.loads(await shell("queues", "--json"))
+    assert (row["limit_running"], row["burst"]) == (5, 20)
+    assert json.loads(await shell("queues", "--json", "list"))[0]["queue"] == "mail"
+    await shell("queues", "resume", "mail")
+    assert (await shell("queues", "limit", "mail", "--rate", "1/500ms")).startswith("The queue")
+    assert await store.limits() == {"mail": Limits(rate=Rate(1, per=timedelta(seconds=0.5)))}
+    said = await shell("queues", "limit", "mail", "--none")
+    assert said == "The queue mail has no limits from the next claim on.\n"
+    assert await store.limits() == {}
+    assert await shell("queues") == "No tasks, and no queue is paused or limited.\n"
+
+
+async def test_limits_that_make_no_sense(shell: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    for words in ((), ("--none", "--running", "1"), ("--running", "0"), ("--burst", "1")):
+        assert (await shell("queues", "limit", "mail", *words, status=1)).startswith("colmillo: ")
+    for text in ("100", "0/s", "5/99999999999d", "x/s"):
+        with pytest.raises(SystemExit):
+            main(["queues", "limit", "mail", "--rate", text])
+        assert "--rate" in capsys.readouterr().err
 
 
 async def test_top_once(store: PostgresStore, shell: Any) -> None:

@@ -8,9 +8,11 @@ from uuid import uuid4
 
 import pytest
 
+from colmillo.limits import Limits
 from colmillo.postgres import PostgresStore
+from colmillo.postgres_limits import ROUNDS, WINDOW
 from colmillo.schema import queries
-from colmillo.store import NewTask, WorkerId
+from colmillo.store import Finish, NewTask, Settlement, WorkerId
 
 if TYPE_CHECKING:
     from colmillo.database import Connection, Pool
@@ -28,19 +30,26 @@ NO_FLOORS = "'{}', '{}', '{}', '{}'"
 FLOORS = "ARRAY['small'], ARRAY[0], ARRAY[timestamptz '2000-01-01'], ARRAY[1]"
 ENQUEUE = (
     "ARRAY['q', 'q'], ARRAY['n', 'n'], ARRAY['{}', '{}'], ARRAY[0, 0]::smallint[],"
-    f" ARRAY[1, 1], ARRAY[NULL, NULL]::timestamptz[], ARRAY[0, 0], {HASHES},"
+    f" ARRAY[1, 1], ARRAY[NULL, NULL]::timestamptz[], ARRAY[0, 0],"
+    f" ARRAY[NULL, NULL]::text[], {HASHES},"
     " ARRAY[NULL, 3600000000], ARRAY['live', 'finished']"
 )
 
 CALLS = {
     "claim": f"'{WORKER}', ARRAY['idle', 'small'], ARRAY[10, 10], {FLOORS}",
+    "claim_limited": f"'{WORKER}', 'small', 10, 10, false, {FLOORS}",
+    "unpark": "ARRAY['small'], ARRAY['a'], NULL",
+    "parked_keys": "10",
+    "sweep_slots": "",
+    "sweep_key_slots": "",
     "next_due": f"ARRAY['idle', 'small'], {FLOORS}",
-    "finish": f"{ARRAYS_OF_IDS}, ARRAY[1, 1, 1]",
+    "finish": f"{ARRAYS_OF_IDS}, ARRAY[1, 1, 1], NULL",
     "settle": (
         f"{ARRAYS_OF_IDS}, ARRAY[1, 1, 1], ARRAY[NULL, 'failed', NULL],"
-        " ARRAY[NULL, NULL, 1], ARRAY[0, 0, 0], ARRAY[NULL, 'x', 'y'], 10"
+        " ARRAY[NULL, NULL, 1], ARRAY[0, 0, 0], ARRAY[NULL, 'x', 'y'], 10, NULL"
     ),
-    "finish_with": f"{ARRAYS_OF_IDS}, ARRAY[1, 1, 1], ARRAY['1', '2', '3'], ARRAY[1, 1, 1], NULL",
+    "finish_with": f"{ARRAYS_OF_IDS}, ARRAY[1, 1, 1], ARRAY['1', '2', '3'], ARRAY[1, 1, 1], NULL,"
+    " NULL",
     "cancel_waiting": f"{ARRAYS_OF_IDS}, ARRAY['a', 'b', 'c'], 10",
     "cancel_running": "1, 'why', NULL, 'x'",
     "cancellations": "1000",
@@ -76,11 +85,11 @@ async def test_no_hot_statement_reads_the_whole_table(connection: "Connection") 
     for name, arguments in CALLS.items():
         await connection.execute(f"PREPARE hot AS {queries('colmillo')[name]}")
         for call in range(1, 11):
-            plan = await explained(connection, f"EXECUTE hot({arguments})")
+            plan = await explained(connection, execute(arguments))
             scans = [node for node in nodes(plan) if node.get("Relation Name") == "tasks"]
             reads = {node["Node Type"] for node in scans}
             assert "Seq Scan" not in reads, f"{name}, call {call}: {json.dumps(plan, indent=1)}"
-            if name == "claim":
+            if name in ("claim", "claim_limited"):
                 used = {node["Index Name"] for node in scans if "Index Name" in node}
                 assert "tasks_waiting" in used, f"call {call}"
         await connection.execute("DEALLOCATE hot")
@@ -123,6 +132,40 @@ async def test_claims_leave_the_indexes_alone(connection: "Connection") -> None:
         updated = await connection.fetchval(counted.format("n_tup_upd"))
         assert updated == len(rows) == 2000
         assert await connection.fetchval(counted.format("n_tup_hot_upd")) == updated
+
+
+async def test_a_limited_claim_walks_over_no_task_of_a_full_key(
+    connection: "Connection", pool: "Pool"
+) -> None:
+    """20,000 tasks of a full key are set aside, a window at a time; then they cost nothing."""
+    store = PostgresStore(pool)
+    await store.set_limits("limited", Limits(running=5, per_key=1))
+    task = NewTask(name="n", queue="limited", payload="{}")
+    await store.enqueue([task.with_options(concurrency_key="a")] * BACKLOG)
+    (first,) = await store.claim(WORKER, {"limited": 1})
+    windows = 0
+    while await store.next_due(["limited"]) is not None:
+        assert await store.claim(WORKER, {"limited": 5}) == []
+        windows += 1
+    assert windows <= 1 + BACKLOG // (WINDOW * (ROUNDS - 2))
+    await store.enqueue([task.with_options(concurrency_key="b")] * 3)
+    await connection.execute(f"PREPARE hot AS {queries('colmillo')['claim_limited']}")
+    call = f"EXECUTE hot('{WORKER}', 'limited', 5, 10, false, {NO_FLOORS})"
+    plan = await explained(connection, call, analyze=True)
+    assert touched_rows(plan) < 50, json.dumps(plan, indent=1)
+    await connection.execute(f"PREPARE wake AS {queries('colmillo')['unpark']}")
+    await store.settle([Settlement(id=first.id, lease=first.lease, verdict=Finish())])
+    for _ in range(10):
+        call = "EXECUTE wake(ARRAY['limited'], ARRAY['a'], NULL)"
+        plan = await explained(connection, call, analyze=True)
+        assert touched_rows(plan) < 20, json.dumps(plan, indent=1)
+    claimed = await store.claim(WORKER, {"limited": 5})
+    assert len(claimed) == 2
+
+
+def execute(arguments: str) -> str:
+    """The call of the prepared statement."""
+    return f"EXECUTE hot({arguments})" if arguments else "EXECUTE hot"
 
 
 async def explained(

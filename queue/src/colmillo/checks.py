@@ -42,6 +42,8 @@ def check_tasks(tasks: Iterable[NewTask]) -> None:
         if task.queue not in known:
             check_name("queue's name", task.queue)
             known.add(task.queue)
+        if task.concurrency_key is not None:
+            check_name("concurrency key", task.concurrency_key)
         _check_text("payload", task.payload)
         _check_numbers(task)
         # Most tasks have none of these: calls are spared.

@@ -63,6 +63,8 @@ class Claimer:
         self._early: dict[tuple[TaskId, int], CancelRequest] = {}
         self._ready = Ready(clock, queues, most=MOST if ahead else 0)
         self._filling = False
+        # Limited queues whose slots come free with the verdicts that are on their way.
+        self._freeing = set[str]()
         # Queues of which enough was started for this turn of the loop.
         self._resting: set[str] = set()
         self._hungry = set(self._queues)
@@ -124,6 +126,8 @@ class Claimer:
     def slot_freed(self, queue: str) -> None:
         """A task of this queue ended."""
         self._ready.ended(queue)
+        if self._ready.limited(queue):
+            self._freeing.add(queue)
         if not self._filling:
             # Else the task ended while it was being started: that loop goes on.
             self._fill(queue)
@@ -134,6 +138,9 @@ class Claimer:
         """The backlog of verdicts shrank."""
         for queue in self._queues:
             self._fill(queue)
+        self._hungry |= self._freeing
+        if self._settler.idle:
+            self._freeing.clear()
         if self._hungry:
             self._wake.set()
 
@@ -189,7 +196,7 @@ class Claimer:
         """For how many tasks of which queues to ask: free slots, and some ahead of them."""
         free, wanted = self._free(), self._hungry - (self._paused or frozenset())
         room = {queue: free.get(queue, 0) + self._ready.room(queue) for queue in wanted}
-        return {queue: number for queue, number in room.items() if number}
+        return {queue: number for queue, number in room.items() if number > 0}
 
     def _fill(self, queue: str) -> None:
         """Starts what is ready, as long as there are slots."""
@@ -261,6 +268,8 @@ class Claimer:
                 returned.add(task.queue)
         for queue in room:
             self._fill(queue)
+        for task in self._ready.surplus(self._free()):
+            self._give_back(task)
         self._hungry |= returned | {queue for queue, number in got.items() if number == room[queue]}
 
     async def _idle(self, lease: Lease) -> None:

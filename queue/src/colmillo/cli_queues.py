@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from colmillo import cli_limits
 from colmillo.cli_text import json_text, plain, say, span, table, when
 from colmillo.clock import SystemClock
 from colmillo.desk import ROW, Desk
@@ -23,16 +24,30 @@ ENTER, LEAVE = "\x1b[?1049h\x1b[?25l", "\x1b[?25h\x1b[?1049l"
 
 def add(commands: "Commands", common: argparse.ArgumentParser) -> None:
     """Adds the commands."""
-    queues = commands.add_parser("queues", help="see queues; pause or resume them")
-    actions = queues.add_subparsers(dest="action", required=True)
-    listing = actions.add_parser("list", parents=[common], help="what waits, runs and failed")
-    listing.add_argument("--json", action="store_true", help="as a JSON list")
+    queues = commands.add_parser(
+        "queues", parents=[common], help="see queues; pause, resume and limit them"
+    )
+    queues.add_argument("--json", action="store_true", help="as a JSON list")
+    queues.set_defaults(run=list_queues)
+    actions = queues.add_subparsers(dest="action")
+    # What is left out after the action stays as it was given before it.
+    again = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
+    again.add_argument("--dsn", help="as above")
+    again.add_argument("--schema", help="as above")
+    listing = actions.add_parser(
+        "list",
+        parents=[again],
+        argument_default=argparse.SUPPRESS,
+        help="what waits, runs and failed",
+    )
+    listing.add_argument("--json", action="store_const", const=True, help="as a JSON list")
     listing.set_defaults(run=list_queues)
+    cli_limits.add(actions, again)
     for action, text in (
         ("pause", "let no worker take tasks of this queue"),
         ("resume", "let workers take its tasks again"),
     ):
-        switch = actions.add_parser(action, parents=[common], help=text)
+        switch = actions.add_parser(action, parents=[again], help=text)
         switch.add_argument("queue")
         switch.set_defaults(run=pause)
     top = commands.add_parser("top", parents=[common], help="queues and workers, live; q leaves")
@@ -46,7 +61,7 @@ async def list_queues(desk: Desk, options: argparse.Namespace) -> int:
     if options.json:
         say(json_text([{key: row[key] for key in row if key != "now"} for row in rows]))
     else:
-        say(queue_table(rows) if rows else "No tasks, and no queue is paused.")
+        say(queue_table(rows) if rows else "No tasks, and no queue is paused or limited.")
     return 0
 
 
@@ -63,11 +78,18 @@ def queue_table(rows: list[ROW]) -> str:
                 row["later"],
                 row["running"],
                 row["archived"],
-                f"paused {when(row['paused_at'], row['now'])}" if row["paused_at"] else "",
+                remarks(row),
             )
             for row in rows
         ],
+        width=100,
     )
+
+
+def remarks(row: ROW) -> str:
+    """What holds the queue back: a pause, and its limits."""
+    said = [f"paused {when(row['paused_at'], row['now'])}"] if row["paused_at"] else []
+    return ", ".join([*said, *cli_limits.limits_text(row)])
 
 
 async def pause(desk: Desk, options: argparse.Namespace) -> int:

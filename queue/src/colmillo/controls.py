@@ -1,9 +1,11 @@
-"""What is steered by rows while workers run: paused queues and the schedules."""
+"""What is steered by rows while workers run: paused and limited queues, and the schedules."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
+
+from colmillo.limits import Limits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +47,15 @@ class ControlStore(Protocol):
 
     async def pause_queue(self, queue: str, *, paused: bool) -> bool:
         """Pauses or resumes a queue; whether that changed anything."""
+        ...
+
+    async def set_limits(self, queue: str, limits: Limits) -> None:
+        """Sets a queue's limits, in place of those it has. They hold for every claim that
+        begins after that; what runs already is not counted, and what is too much ends first."""
+        ...
+
+    async def limits(self) -> Mapping[str, Limits]:
+        """The limits of all queues that have any."""
         ...
 
     async def schedules(self) -> Sequence[ScheduleRow]:

@@ -19,7 +19,8 @@ LEAST = 100
 """Fewer tasks are not worth COPY's three round trips."""
 
 COLUMNS = (
-    "id", "run_at", "enqueued_at", "payload", "queue", "name", "priority", "max_attempts"
+    "id", "run_at", "enqueued_at", "payload", "queue", "name", "priority", "max_attempts",
+    "concurrency_key",
 )  # fmt: skip
 
 CHUNK = 1000
@@ -76,7 +77,9 @@ async def written(
     added = micros(now)
     parts = [_HEAD]
     for number, (task_id, task) in enumerate(zip(ids, tasks, strict=True), 1):
-        shape = (task.queue, task.name, task.priority, task.max_attempts)
+        shape = (
+            task.queue, task.name, task.priority, task.max_attempts, task.concurrency_key
+        )  # fmt: skip
         common = commons.get(shape)
         if common is None:
             common = commons[shape] = common_fields(task)
@@ -91,12 +94,17 @@ async def written(
 
 
 def common_fields(task: NewTask) -> bytes:
-    """Queue, name, priority and attempts, which most tasks of a batch have in common."""
+    """Queue, name, priority, attempts and key, which most tasks of a batch have in common."""
     texts = [text.encode() for text in (task.queue, task.name)]
     names = b"".join(_LENGTH.pack(len(text)) + text for text in texts)
     if task.max_attempts is None:
-        return names + _NUMBER_AND_NULL.pack(2, task.priority, -1)
-    return names + _NUMBERS.pack(2, task.priority, 4, task.max_attempts)
+        numbers = _NUMBER_AND_NULL.pack(2, task.priority, -1)
+    else:
+        numbers = _NUMBERS.pack(2, task.priority, 4, task.max_attempts)
+    if task.concurrency_key is None:
+        return names + numbers + _LENGTH.pack(-1)
+    key = task.concurrency_key.encode()
+    return names + numbers + _LENGTH.pack(len(key)) + key
 
 
 def due(task: NewTask, now: datetime) -> datetime:

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from colmillo.checks import ERRORS_KEPT, storable_error
+from colmillo.checks import ERRORS_KEPT, check_name, storable_error
 from colmillo.errors import InvalidTask
+from colmillo.limits import Limits
+from colmillo.postgres_limits import set_limits
 from colmillo.schema import channel, check, queries
 from colmillo.store import State
 
@@ -80,6 +82,11 @@ class Desk:
     async def queues(self) -> list[ROW]:
         """The queues with tasks or a pause: counts, and since when the oldest is due."""
         return await self._rows(self._sql["queues"])
+
+    async def set_limits(self, queue: str, limits: Limits) -> None:
+        """Sets a queue's limits, for all workers; see `colmillo.limits`."""
+        check_name("queue's name", queue)
+        await set_limits(self.connection.fetch, self._sql, queue, limits, channel(self.schema))
 
     async def workers(self) -> list[ROW]:
         """The registered workers and those that are gone but still hold tasks."""

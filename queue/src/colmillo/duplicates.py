@@ -32,6 +32,7 @@ class Ask:
                 priority=task.priority,
                 run_at=task.run_at,
                 delay=task.delay,
+                concurrency_key=task.concurrency_key,
             )
             self.followers.append((position, "replaced"))
             return True

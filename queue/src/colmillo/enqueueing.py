@@ -102,6 +102,7 @@ def scalars(task: NewTask) -> tuple[object, ...]:
         task.max_attempts,
         task.run_at,
         None if task.delay is None else task.delay.total_seconds(),
+        task.concurrency_key,
     )
 
 
@@ -115,6 +116,7 @@ def columns(tasks: Sequence[NewTask]) -> tuple[list[object], ...]:
         [task.max_attempts for task in tasks],
         [task.run_at for task in tasks],
         [None if task.delay is None else task.delay.total_seconds() for task in tasks],
+        [task.concurrency_key for task in tasks],
     )
 
 

@@ -38,6 +38,7 @@ class Floors:
         self._floors: dict[tuple[str, int], Floor] = {}
         self._whole_at = float("-inf")
         self._pause = 0.0
+        self.forgotten = 0
 
     def columns(self, *, whole: bool = False) -> tuple[list[object], ...]:
         """The floors as parameters of ``claim.sql``; none for a ``whole`` claim."""
@@ -73,4 +74,5 @@ class Floors:
 
     def forget(self) -> None:
         """Something came to wait that may stand anywhere."""
+        self.forgotten += 1
         self._floors.clear()

@@ -4,7 +4,6 @@ It obeys the same conformance suite as `PostgresStore`, except that it has no tr
 ``connection`` is accepted and ignored, so code under test may pass one.
 """
 
-import heapq
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -24,6 +23,7 @@ from colmillo.duplicates import refuse_twins, refused, unrefused
 from colmillo.housekeeping import KEEP_ARCHIVED, check_kept
 from colmillo.memory_controls import MemoryControls
 from colmillo.memory_housekeeping import MemoryHousekeeping
+from colmillo.memory_limits import MemoryLimits
 from colmillo.memory_operations import MemoryOperations
 from colmillo.store import (
     Again,
@@ -57,6 +57,9 @@ class _Row:
     lease: int = 0
     attempt: int = 0
     crashes: int = 0
+    limited: bool = False
+    has_slot: bool = False
+    has_key_slot: bool = False
     errors: list[str] = field(default_factory=list)
 
     def add_error(self, error: str) -> None:
@@ -91,7 +94,7 @@ class _Row:
         )
 
 
-class MemoryStore(MemoryOperations, MemoryControls, MemoryHousekeeping):
+class MemoryStore(MemoryOperations, MemoryControls, MemoryLimits, MemoryHousekeeping):
     """Everything `Store` promises, within one event loop and without transactions.
 
     Time is the clock's: give it a `colmillo.testing.FakeClock` and move it.
@@ -103,6 +106,7 @@ class MemoryStore(MemoryOperations, MemoryControls, MemoryHousekeeping):
         self._keep_archived = check_kept(keep_archived)
         MemoryOperations.__init__(self)
         MemoryControls.__init__(self, clock or SystemClock())
+        MemoryLimits.__init__(self)
         self._last_id = 0
         self._live: dict[TaskId, _Row] = {}
         self._holders: dict[bytes, TaskId] = {}
@@ -134,11 +138,7 @@ class MemoryStore(MemoryOperations, MemoryControls, MemoryHousekeeping):
         now = self._clock.now()
         if not self._lives(worker, now):
             return []
-        picked = [
-            row
-            for queue, limit in room.items()
-            for row in heapq.nsmallest(limit, self._due(queue, now), key=_Row.order)
-        ]
+        picked = [row for queue, limit in room.items() for row in self._start(queue, limit, now)]
         for row in picked:
             row.worker = worker
             row.lease += 1
@@ -153,7 +153,13 @@ class MemoryStore(MemoryOperations, MemoryControls, MemoryHousekeeping):
     ) -> frozenset[TaskId]:
         """Carries the verdicts out; see `Store.settle`."""
         del connection
-        return frozenset(s.id for s in settlements if not self._settle(s))
+        before = {s.id: self._live.get(s.id) for s in settlements}
+        lost = frozenset(s.id for s in settlements if not self._settle(s))
+        ended = [row for task, row in before.items() if row is not None and task not in lost]
+        for queue in {row.task.queue for row in ended if row.limited}:
+            for wake in list(self._wakers):
+                wake(queue)
+        return lost
 
     async def release_strays(self, worker: WorkerId, running: Sequence[TaskId]) -> int:
         """Gives back what the worker does not know it has; see `Store.release_strays`."""
@@ -223,12 +229,9 @@ class MemoryStore(MemoryOperations, MemoryControls, MemoryHousekeeping):
     async def next_due(self, queues: Sequence[str]) -> timedelta | None:
         """How long until something is due; see `Store.next_due`."""
         wanted = set(queues)
-        waiting = [
-            row.run_at
-            for row in self._live.values()
-            if row.worker is None and row.task.queue in wanted
-        ]
-        return max(timedelta(0), min(waiting) - self._clock.now()) if waiting else None
+        now = self._clock.now()
+        waiting = [start for queue in wanted for start in self._starts(queue, now)]
+        return max(timedelta(0), min(waiting) - now) if waiting else None
 
     async def get(self, task: TaskId) -> TaskRecord | None:
         """The task, live or archived; see `Store.get`."""
@@ -277,7 +280,12 @@ class MemoryStore(MemoryOperations, MemoryControls, MemoryHousekeeping):
         row = self._live.get(holder)
         if row is not None and row.worker is None:
             if task.duplicate == "replace":
-                row.task = replace(row.task, payload=task.payload, priority=task.priority)
+                row.task = replace(
+                    row.task,
+                    payload=task.payload,
+                    priority=task.priority,
+                    concurrency_key=task.concurrency_key,
+                )
                 row.run_at = run_at
                 return Enqueued(id=holder, happened="replaced")
             if task.duplicate == "earlier" and run_at < row.run_at:
@@ -297,13 +305,6 @@ class MemoryStore(MemoryOperations, MemoryControls, MemoryHousekeeping):
         if held in self._lasting:
             return self._lasting[held][0]
         return self._holders.get(held)
-
-    def _due(self, queue: str, now: datetime) -> list[_Row]:
-        return [
-            row
-            for row in self._live.values()
-            if row.worker is None and row.task.queue == queue and row.run_at <= now
-        ]
 
     def _lives(self, worker: WorkerId, now: datetime) -> bool:
         end = self._leases.get(worker)
@@ -360,4 +361,5 @@ def _claimed(row: _Row) -> ClaimedTask:
         run_at=row.run_at,
         priority=row.task.priority,
         crashes=row.crashes,
+        limited=row.limited,
     )

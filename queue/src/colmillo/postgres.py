@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, cast
@@ -27,6 +27,7 @@ from colmillo.housekeeping import KEEP_ARCHIVED, check_kept
 from colmillo.listener import Listener
 from colmillo.postgres_controls import PostgresControls
 from colmillo.postgres_housekeeping import PostgresHousekeeping
+from colmillo.postgres_limits import LimitedQueues
 from colmillo.postgres_operations import PostgresOperations, record_of
 from colmillo.rescue import rescue
 from colmillo.schema import DEFAULT_SCHEMA, channel, check, queries, quoted
@@ -99,6 +100,7 @@ class PostgresStore(PostgresOperations, PostgresControls, PostgresHousekeeping):
         self._channel = channel(schema)
         self._notify = self._channel if notify else None
         self._sequence = f"{quoted(schema)}.tasks_id_seq"
+        self._limits = LimitedQueues(self._database, self._sql, self._floors, self._notify)
         self._unique = UniqueEnqueue(self._database, self._sql, self._sequence, self._notify)
 
     async def enqueue(
@@ -120,17 +122,39 @@ class PostgresStore(PostgresOperations, PostgresControls, PostgresHousekeeping):
         wanted = {queue: limit for queue, limit in room.items() if limit > 0}
         if not wanted:
             return []
-        whole = self._floors.whole_is_due()
-        rows, short = await self._claim(worker, wanted, whole=whole)
-        if short and not whole and self._floors.whole_is_cheap():
-            more, _ = await self._claim(worker, short, whole=True)
-            rows = sorted(rows + more, key=_order) if more else rows
+        limited = await self._claim_limited(worker, wanted, filter(self._limits.known, room))
+        rows: list[asyncpg.Record] = []
+        if wanted:
+            whole = self._floors.whole_is_due()
+            rows, short, found = await self._claim(worker, wanted, whole=whole)
+            limited += await self._claim_limited(worker, short, found)
+            if short and not whole and self._floors.whole_is_cheap():
+                more, _, _ = await self._claim(worker, short, whole=True)
+                rows = sorted(rows + more, key=_order) if more else rows
+        if limited:
+            rows = sorted(rows + limited, key=_order)
         return [ClaimedTask._make(row) for row in rows]
+
+    async def _claim_limited(
+        self, worker: WorkerId, wanted: dict[str, int], queues: Iterable[str]
+    ) -> list[asyncpg.Record]:
+        """The tasks of those of these queues that have limits, which are no longer wanted."""
+        got: list[asyncpg.Record] = []
+        for queue in queues:
+            if queue in wanted:
+                rows = await self._limits.claim(worker, queue, wanted[queue])
+                if rows is not None:
+                    del wanted[queue]
+                    got += rows
+        return got
 
     async def _claim(
         self, worker: WorkerId, wanted: Mapping[str, int], *, whole: bool
-    ) -> tuple[list[asyncpg.Record], dict[str, int]]:
-        """The tasks, and the room that was left. ``whole``: below the floors too."""
+    ) -> tuple[list[asyncpg.Record], dict[str, int], list[str]]:
+        """The tasks, the room that was left, and the queues that have limits.
+
+        ``whole``: below the floors too.
+        """
         started = time.monotonic()
         rows = await self._database.fetch(
             self._sql["claim"],
@@ -139,6 +163,10 @@ class PostgresStore(PostgresOperations, PostgresControls, PostgresHousekeeping):
             list(wanted.values()),
             *self._floors.columns(whole=whole),
         )
+        limited: list[str] = []
+        if rows and rows[0]["id"] is None:
+            limited = [row["queue"] for row in rows if row["id"] is None]
+            rows = rows[len(limited) :]
         if len(wanted) == 1:
             got = dict.fromkeys(wanted, len(rows))
         else:
@@ -148,7 +176,7 @@ class PostgresStore(PostgresOperations, PostgresControls, PostgresHousekeeping):
             self._floors.raise_to(row["queue"], row["priority"], row["run_at"], row["id"])
         if whole:
             self._floors.whole_done(time.monotonic() - started, exhausted=short)
-        return rows, short
+        return rows, short, limited
 
     async def settle(
         self, settlements: Sequence[Settlement], *, connection: object | None = None
@@ -156,27 +184,44 @@ class PostgresStore(PostgresOperations, PostgresControls, PostgresHousekeeping):
         """Carries the verdicts out; see `Store.settle`."""
         if not settlements:
             return frozenset()
+        rows = await self.carry_out(settlements, connection)
+        await self._limits.settled(rows, settlements, own=connection is None)
+        if sum(len(row["ids"] or ()) for row in rows) == len(settlements):
+            return frozenset()
+        current = {
+            claim
+            for row in rows
+            for claim in zip(row["ids"] or (), row["leases"] or (), strict=True)
+        }
+        return frozenset(s.id for s in settlements if (s.id, s.lease) not in current)
+
+    async def carry_out(
+        self, settlements: Sequence[Settlement], connection: object | None
+    ) -> "Sequence[Row]":
+        """Settles, and returns the statements' answers: a row each, none for no settlements."""
+        if not settlements:
+            return []
         ids = [s.id for s in settlements]
         leases = [s.lease for s in settlements]
         if all(isinstance(s.verdict, Finish) for s in settlements):
-            (row,) = await self._database.fetch(
-                self._sql["finish"], ids, leases, connection=connection
+            return await self._database.fetch(
+                self._sql["finish"], ids, leases, self._notify, connection=connection
             )
-        elif any(isinstance(s.verdict, FinishWith) for s in settlements):
+        if any(isinstance(s.verdict, FinishWith) for s in settlements):
             return await self.settle_with_results(settlements, connection)
-        else:
-            # Where such a task comes to wait is below a floor.
-            if any(isinstance(s.verdict, Again) and s.verdict.delay is None for s in settlements):
-                self._floors.forget()
-            verdicts = zip(*(_columns(s.verdict) for s in settlements), strict=True)
-            (row,) = await self._database.fetch(
-                self._sql["settle"], ids, leases, *verdicts, ERRORS_KEPT, connection=connection
-            )
-        settled = row["ids"] or []
-        if len(settled) == len(settlements):
-            return frozenset()
-        current = set(zip(settled, row["leases"] or [], strict=True))
-        return frozenset(s.id for s in settlements if (s.id, s.lease) not in current)
+        # Where such a task comes to wait is below a floor.
+        if any(isinstance(s.verdict, Again) and s.verdict.delay is None for s in settlements):
+            self._floors.forget()
+        verdicts = zip(*(_columns(s.verdict) for s in settlements), strict=True)
+        return await self._database.fetch(
+            self._sql["settle"],
+            ids,
+            leases,
+            *verdicts,
+            ERRORS_KEPT,
+            self._notify,
+            connection=connection,
+        )
 
     async def release_strays(self, worker: WorkerId, running: Sequence[TaskId]) -> int:
         """Gives back what the worker does not know it has; see `Store.release_strays`."""
@@ -220,6 +265,7 @@ class PostgresStore(PostgresOperations, PostgresControls, PostgresHousekeeping):
         self._rescued = True
         if rescued.released:
             self._floors.forget()
+        await self._limits.sweep()
         return rescued
 
     async def tick(
@@ -255,7 +301,7 @@ class PostgresStore(PostgresOperations, PostgresControls, PostgresHousekeeping):
     async def next_due(self, queues: Sequence[str]) -> timedelta | None:
         """How long until something is due; see `Store.next_due`."""
         (row,) = await self._database.fetch(
-            self._sql["next_due"], list(queues), *self._floors.columns()
+            self._sql["next_due"], list(queues), *self._limits.columns()
         )
         due = cast("timedelta | None", row[0])
         return None if due is None else max(due, timedelta(0))

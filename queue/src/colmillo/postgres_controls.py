@@ -1,14 +1,21 @@
 """The Postgres store's rows that steer workers: paused queues and schedules."""
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from colmillo.checks import check_name
 from colmillo.controls import Controls, ScheduleRow
 from colmillo.database import Database
+from colmillo.limits import Limits
+
+if TYPE_CHECKING:
+    from colmillo.postgres_limits import LimitedQueues
 
 
 class PostgresControls:
     """The part of `colmillo.PostgresStore` that is a `colmillo.controls.ControlStore`."""
+
+    _limits: "LimitedQueues"
 
     def __init__(self, database: Database, sql: Mapping[str, str]) -> None:
         self._database = database
@@ -23,6 +30,15 @@ class PostgresControls:
         """Pauses or resumes; see `ControlStore.pause_queue`."""
         check_name("queue's name", queue)
         return bool(await self._database.fetch(self._sql["pause_queue"], queue, paused))
+
+    async def set_limits(self, queue: str, limits: Limits) -> None:
+        """Sets a queue's limits; see `ControlStore.set_limits`."""
+        check_name("queue's name", queue)
+        await self._limits.set(queue, limits)
+
+    async def limits(self) -> Mapping[str, Limits]:
+        """What is limited; see `ControlStore.limits`."""
+        return await self._limits.all()
 
     async def schedules(self) -> Sequence[ScheduleRow]:
         """All of them; see `ControlStore.schedules`."""

@@ -143,30 +143,33 @@ class PostgresOperations:
 
     async def settle_with_results(
         self, settlements: Sequence[Settlement], connection: object | None
-    ) -> frozenset[TaskId]:
-        """Carries verdicts out of which some keep a result: two statements, one transaction."""
+    ) -> "Sequence[Row]":
+        """Carries verdicts out of which some keep a result: a transaction with two statements.
+
+        Returns their answers.
+        """
         kept = [(s, s.verdict) for s in settlements if isinstance(s.verdict, FinishWith)]
         others = [s for s in settlements if not isinstance(s.verdict, FinishWith)]
         async with self._database.transaction(connection) as opened:
-            refused = await self.settle(others, connection=opened)
-            rows = await self._database.fetch(
+            answers = [*await self.carry_out(others, opened)]
+            answers += await self._database.fetch(
                 self._sql["finish_with"],
                 [s.id for s, _ in kept],
                 [s.lease for s, _ in kept],
                 [verdict.result for _, verdict in kept],
                 [bounded_delay(verdict.keep).total_seconds() for _, verdict in kept],
                 self._notify and self._notify + RESULTS,
+                self._notify,
                 connection=opened,
             )
-        settled = {(row["id"], row["lease"]) for row in rows}
-        return refused | {s.id for s, _ in kept if (s.id, s.lease) not in settled}
+        return answers
 
     if TYPE_CHECKING:
 
-        async def settle(
-            self, settlements: Sequence[Settlement], *, connection: object | None = None
-        ) -> frozenset[TaskId]:
-            """See `PostgresStore.settle`."""
+        async def carry_out(
+            self, settlements: Sequence[Settlement], connection: object | None
+        ) -> "Sequence[Row]":
+            """See `PostgresStore.carry_out`."""
             ...
 
 

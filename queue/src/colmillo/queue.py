@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from colmillo.clock import SystemClock
+from colmillo.limits import Limits
 from colmillo.operations import Cancellation, Requeued
 from colmillo.results import result_of
 from colmillo.store import Ending, Enqueued, NewTask, Store, TaskId, TaskRecord
@@ -116,6 +117,18 @@ class Queue:
         takes new tasks as before.
         """
         return await self.store.pause_queue(queue, paused=True)
+
+    async def limit(self, queue: str, limits: Limits) -> None:
+        """Sets the queue's limits for all workers, in place of those it has.
+
+        They are rows: they hold across restarts, from the next claim of any worker on. ``Limits()``
+        takes them away. What runs already is not counted.
+        """
+        await self.store.set_limits(queue, limits)
+
+    async def limits(self) -> dict[str, Limits]:
+        """The limits of all queues that have any."""
+        return dict(await self.store.limits())
 
     async def resume(self, queue: str) -> bool:
         """Ends the pause; false when there was none."""

@@ -5,7 +5,7 @@ waits here, so being claimed ahead costs a task one crash at most.
 """
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from colmillo.clock import Clock
 from colmillo.lease import Lease
@@ -34,6 +34,7 @@ class Lane:
         self.allowed = 0
         self.moved = False
         self.moved_at = now
+        self.limited = False
         self.careful_until = now
 
 
@@ -58,6 +59,7 @@ class Ready:
         """Keeps a claimed task until there is a slot."""
         lane = self._lanes[claimed.queue]
         lane.moved = lane.moved or not lane.tasks
+        lane.limited = claimed.limited
         lane.tasks.append((claimed, lease))
 
     def take(self, queue: str) -> tuple[ClaimedTask, Lease] | None:
@@ -82,8 +84,11 @@ class Ready:
         self._lanes[queue].careful_until = self._clock.monotonic() + PATIENCE_SECONDS
 
     def room(self, queue: str) -> int:
-        """How many more may be claimed ahead; none while more than half of them wait."""
+        """How many more may be claimed ahead; none while more than half of them wait, and of
+        limited queues never: they would hold slots of all workers without running."""
         lane = self._lanes[queue]
+        if lane.limited:
+            return -len(lane.tasks)
         now = self._clock.monotonic()
         passed = now - lane.since
         if passed >= WINDOW_SECONDS:
@@ -93,6 +98,19 @@ class Ready:
         if now < lane.careful_until:
             return 0
         return lane.allowed - waiting if waiting <= lane.allowed // 2 else 0
+
+    def limited(self, queue: str) -> bool:
+        """Whether the queue had limits when it was last claimed from."""
+        return self._lanes[queue].limited
+
+    def surplus(self, free: Mapping[str, int]) -> list[ClaimedTask]:
+        """Takes what limited queues have beyond their free slots: they had no limits when it
+        was asked for."""
+        taken: list[ClaimedTask] = []
+        for queue, lane in self._lanes.items():
+            while lane.limited and len(lane.tasks) > free.get(queue, 0):
+                taken.append(lane.tasks.pop()[0])
+        return taken
 
     def stale(self) -> list[ClaimedTask]:
         """Takes the tasks of queues whose slots have been taken for too long."""

@@ -50,6 +50,11 @@ class Settler:
         return len(self._pending) >= self._most
 
     @property
+    def idle(self) -> bool:
+        """Whether no verdict waits."""
+        return not self._pending
+
+    @property
     def failing(self) -> bool:
         """Whether the last delivery failed."""
         return self._pauses.failures > 0

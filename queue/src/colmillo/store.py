@@ -34,10 +34,10 @@ class NewTask:
     """A task to be enqueued. Made by `Task.new`; change it with `with_options`.
 
     ``payload`` is JSON text of one object: the arguments by name, and what `with_headers` puts
-    beside them. ``run_at`` and ``delay``
-    exclude each other; neither means now. Higher ``priority`` runs first.
-    ``max_attempts`` None means no limit. ``unique_hash`` is 32 bytes or None; the fields
-    below it, which mean nothing without it, are those of `colmillo.Unique`.
+    beside them. ``run_at`` and ``delay`` exclude each other; neither means now. Higher
+    ``priority`` runs first. ``max_attempts`` None means no limit. ``unique_hash`` is 32 bytes or
+    None; those below it, which mean nothing without it, are of `colmillo.Unique`; the
+    ``concurrency_key`` is what a limit per key counts by (`colmillo.limits`).
     """
 
     name: str
@@ -51,6 +51,7 @@ class NewTask:
     unique_period: timedelta | None = None
     unique_states: States = "live"
     duplicate: Duplicate = "skip"
+    concurrency_key: str | None = None
 
     def with_options(
         self,
@@ -60,6 +61,7 @@ class NewTask:
         priority: int | None = None,
         queue: str | None = None,
         duplicate: Duplicate | None = None,
+        concurrency_key: str | None = None,
     ) -> Self:
         """Returns a copy with the given options changed; those left out stay.
 
@@ -67,9 +69,8 @@ class NewTask:
         to another queue keeps its hash: it is still the same task. ``duplicate`` is what to
         do about a task that is there already; see `colmillo.unique.Duplicate`.
 
-        Raises:
-            InvalidTask: both times given, ``run_at`` without a zone, a negative delay, or no
-                such ``duplicate``.
+        Raises `InvalidTask` for both times, ``run_at`` without a zone, a negative delay, or no
+        such ``duplicate``.
         """
         if delay is not None and run_at is not None:
             raise InvalidTask(f"{self.name}: give delay or run_at, not both")
@@ -87,6 +88,7 @@ class NewTask:
             priority=self.priority if priority is None else priority,
             queue=self.queue if queue is None else queue,
             duplicate=chosen,
+            concurrency_key=self.concurrency_key if concurrency_key is None else concurrency_key,
         )
 
     def with_headers(self, headers: Mapping[str, str]) -> Self:
@@ -96,8 +98,7 @@ class NewTask:
         what makes a task unique, and count as a part of the payload, which has a million bytes
         at most. Headers that the task has already stay, unless they are given again.
 
-        Raises:
-            InvalidTask: a header that is no text, or too much of them.
+        Raises `InvalidTask` for a header that is no text, or too much of them.
         """
         return replace(self, payload=with_headers(self.payload, headers))
 
@@ -149,8 +150,8 @@ class Enqueued:
 class ClaimedTask(NamedTuple):
     """A task that this worker owns until its worker lease ends.
 
-    ``crashes`` is how many workers died while it was theirs. A tuple, because one is made for
-    every task; give and read its fields by name.
+    ``crashes`` is how many workers died while it was theirs; ``limited``, whether its queue has
+    limits. A tuple, because one is made for every task; give and read its fields by name.
     """
 
     id: TaskId
@@ -164,6 +165,7 @@ class ClaimedTask(NamedTuple):
     run_at: datetime
     priority: int = 0
     crashes: int = 0
+    limited: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -284,9 +286,8 @@ class Store(Operations, ControlStore, Housekeeping, Protocol):
         other. The caller's transaction is never aborted by a duplicate. Workers of the queues
         concerned are woken when the transaction commits.
 
-        Raises:
-            DuplicateTask: a task that is to be refused is there already, or twice in
-                ``tasks``; nothing was added or changed, the transaction goes on.
+        Raises `DuplicateTask` when a task that is to be refused is there already, or twice in
+        ``tasks``: nothing was added or changed, the transaction goes on.
         """
         ...
 
@@ -294,7 +295,7 @@ class Store(Operations, ControlStore, Housekeeping, Protocol):
         """Takes up to ``room[queue]`` due tasks of each queue for a worker whose lease lives.
 
         Highest priority first, then by due time, then by id. Takes nothing for a worker whose
-        lease is over.
+        lease is over. The queues' limits hold; what they leave out is passed by.
         """
         ...
 
@@ -355,7 +356,8 @@ class Store(Operations, ControlStore, Housekeeping, Protocol):
     async def next_due(self, queues: Sequence[str]) -> timedelta | None:
         """How long until the earliest waiting task of these queues is due.
 
-        Zero when one is due already, None when nothing waits.
+        Zero when one is due already, None when nothing waits, or only for running tasks of
+        limited queues to end. A task of a queue with a rate is due when its token is.
         """
         ...
 

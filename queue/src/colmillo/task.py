@@ -16,7 +16,7 @@ from colmillo.retry import Backoff
 from colmillo.rules import Kinds, OnError, Rules, rules_of
 from colmillo.store import NewTask
 from colmillo.threads import ThreadContext
-from colmillo.unique import Unique, args_hash
+from colmillo.unique import Unique, args_hash, key_text
 
 P = ParamSpec("P")
 Result = Coroutine[Any, Any, Outcome | None]
@@ -36,6 +36,7 @@ class Options:
     priority: int = 0
     rules: Rules | None = None
     keep_result: timedelta | None = None
+    key: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Raises `InvalidTask` for a time that is over before it starts."""
@@ -68,6 +69,7 @@ class Declared(Generic[P]):
             payload = payload_text(values)
         except InvalidTask as error:
             raise InvalidTask(f"{self.name}: {error.detail}") from None
+        key = key_text([values[name] for name in options.key]) if options.key else None
         unique = options.unique
         if unique is None:
             return NewTask(
@@ -76,6 +78,7 @@ class Declared(Generic[P]):
                 payload=payload,
                 priority=options.priority,
                 max_attempts=options.max_attempts,
+                concurrency_key=key,
             )
         chosen = values.keys() if unique.args is None else unique.args
         picked = {name: values[name] for name in chosen}
@@ -85,6 +88,7 @@ class Declared(Generic[P]):
             payload=payload,
             priority=options.priority,
             max_attempts=options.max_attempts,
+            concurrency_key=key,
             unique_hash=args_hash(self.name, options.queue, picked),
             unique_period=unique.period,
             unique_states=unique.states,
@@ -184,6 +188,7 @@ def task(
     discard_on: Kinds | type[Exception] = (),
     on_error: OnError | None = None,
     keep_result: timedelta | None = None,
+    key: str | tuple[str, ...] = (),
 ) -> TaskDecorator:
     """Makes a function a task.
 
@@ -203,6 +208,8 @@ def task(
         discard_on: these exceptions discard the task at once.
         on_error: asked before these two what an exception means; None leaves it to them.
         keep_result: for how long the result of `Done` is there for `Queue.result`.
+        key: the argument, or arguments, by whose values the queue's limit per key counts (see
+            `colmillo.limits`). A single one that is None counts for no key.
 
     Raises:
         InvalidTask: the declaration is wrong: an argument that cannot be carried as JSON,
@@ -212,6 +219,7 @@ def task(
         make_options(queue, unique, max_attempts, timeout, backoff, priority),
         rules=rules_of(retry_on, discard_on, on_error),
         keep_result=keep_result,
+        key=(key,) if isinstance(key, str) else key,
     )
 
     def decorate(function: Handler) -> Task[Any]:
@@ -233,6 +241,7 @@ def declare(
     backoff: Backoff | None = None,
     priority: int = 0,
     keep_result: timedelta | None = None,
+    key: str | tuple[str, ...] = (),
 ) -> DeclareDecorator:
     """Declares a task whose function is given elsewhere, with `Declared.handled_by`.
 
@@ -242,6 +251,7 @@ def declare(
     options = replace(
         make_options(queue, unique, max_attempts, timeout, backoff, priority),
         keep_result=keep_result,
+        key=(key,) if isinstance(key, str) else key,
     )
 
     def decorate(function: Handler) -> Declared[Any]:
@@ -281,6 +291,9 @@ def checked(name: str, function: Handler, options: Options, runs: Runs) -> Argum
     for chosen in (options.unique.args or ()) if options.unique is not None else ():
         if chosen not in arguments.codecs:
             raise InvalidTask(f"{name}: unique by {chosen!r}, which is no parameter")
+    for chosen in options.key:
+        if chosen not in arguments.codecs:
+            raise InvalidTask(f"{name}: its key is {chosen!r}, which is no parameter")
     probe = NewTask(
         name=name,
         queue=options.queue,

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal, get_args
@@ -69,6 +69,15 @@ def check_unique(period: timedelta | None, states: str, duplicate: str) -> None:
 def canonical(value: object) -> str:
     """JSON with sorted keys and no spaces: equal values give equal text."""
     return _encode(value)
+
+
+def key_text(values: Sequence[object]) -> str | None:
+    """The concurrency key of these (JSON) values: a single text as it is, all else as JSON."""
+    if not values or (len(values) == 1 and values[0] is None):
+        return None
+    if len(values) == 1 and isinstance(values[0], str):
+        return values[0]
+    return canonical(values[0] if len(values) == 1 else list(values))
 
 
 def args_hash(name: str, queue: str, args: Mapping[str, object]) -> bytes:

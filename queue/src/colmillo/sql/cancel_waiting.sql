@@ -21,11 +21,11 @@ gone AS (
 )
 INSERT INTO {schema}.archive (
     id, run_at, enqueued_at, archived_at, worker, lease, attempt, max_attempts, priority,
-    crashes, ending, queue, name, payload, unique_hash, errors
+    crashes, ending, queue, name, concurrency_key, payload, unique_hash, errors
 )
 SELECT
     id, run_at, enqueued_at, statement_timestamp(), worker, lease, attempt, max_attempts,
-    priority, crashes, 'cancelled', queue, name, payload, unique_hash,
+    priority, crashes, 'cancelled', queue, name, concurrency_key, payload, unique_hash,
     (errors || why)[greatest(1, coalesce(cardinality(errors), 0) + 2 - $3::integer):]
 FROM gone
 RETURNING id

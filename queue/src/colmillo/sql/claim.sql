@@ -7,12 +7,19 @@
 -- The columns are the fields of ClaimedTask, in their order.
 -- The lock on the lease makes a rescue wait for claims under way, and is taken only when there
 -- is something to claim: an idle worker writes nothing.
+-- Queues with limits are left alone, as this statement's own snapshot has it; they come first in
+-- the answer, as rows that have a queue and nothing else.
 -- $1 worker, $2 queues, $3 room per queue, $4 queues, $5 priorities, $6 due times and $7 ids of
 -- the floors.
 WITH RECURSIVE floor AS MATERIALIZED (
     SELECT *
     FROM unnest($4::text[], $5::integer[], $6::timestamptz[], $7::bigint[])
         AS given (queue, priority, run_at, id)
+),
+limited AS MATERIALIZED (
+    SELECT rule.queue
+    FROM {schema}.queues AS rule
+    WHERE rule.queue = ANY ($2::text[]) AND rule.limited
 ),
 lane AS (
     SELECT given.queue, given.room, 32768 AS priority
@@ -21,6 +28,7 @@ lane AS (
         SELECT FROM {schema}.workers AS worker
         WHERE worker.id = $1::uuid AND worker.expires_at > statement_timestamp()
     )
+    AND given.queue <> ALL (ARRAY(SELECT limited.queue FROM limited))
     UNION ALL
     SELECT
         lane.queue,
@@ -31,7 +39,8 @@ lane AS (
                 SELECT task.priority
                 FROM {schema}.tasks AS task
                 WHERE
-                    task.queue = lane.queue
+                    NOT task.parked
+                    AND task.queue = lane.queue
                     AND task.priority < lane.priority
                     AND task.priority > coalesce(known.priority, -32769)
                 ORDER BY task.priority DESC
@@ -66,6 +75,7 @@ picked AS MATERIALIZED (
             FROM {schema}.tasks AS task
             WHERE
                 task.worker IS NULL
+                AND NOT task.parked
                 AND task.queue = wanted.queue
                 AND task.priority = step.priority
                 AND task.run_at <= statement_timestamp()
@@ -102,6 +112,10 @@ claimed AS (
         task.max_attempts, task.enqueued_at, task.run_at, task.priority, task.crashes
 )
 SELECT
-    id, lease, name, queue, payload, attempt, max_attempts, enqueued_at, run_at, priority, crashes
+    id, lease, name, queue, payload, attempt, max_attempts, enqueued_at, run_at, priority, crashes,
+    false AS limited
 FROM claimed
+UNION ALL
+SELECT NULL, NULL, NULL, limited.queue, NULL, NULL, NULL, NULL, NULL, NULL, NULL, true
+FROM limited
 ORDER BY priority DESC, run_at, id

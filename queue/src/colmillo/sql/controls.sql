@@ -2,7 +2,7 @@
 -- with any schedule. Reads two tables whole that have a handful of rows.
 SELECT
     clock_timestamp() AS now,
-    ARRAY(SELECT queue FROM {schema}.queues) AS paused,
+    ARRAY(SELECT queue FROM {schema}.queues WHERE paused_at IS NOT NULL) AS paused,
     coalesce(
         (
             SELECT hashtextextended(string_agg(revision::text, '' ORDER BY revision), 0)

@@ -5,27 +5,29 @@
 -- replaced or earlier.
 -- Three steps, each by hash, one after the other: hashes of periods, new tasks, locks on waiting
 -- holders. So two calls never wait for each other in a ring. A running task is never locked,
--- except one that was claimed while this statement waited for it.
+-- except one that was claimed while this statement waited for it. A changed task is not parked
+-- any more: the next claim sees where it belongs.
 -- Hashes whose period was over an hour ago are dropped on the way, up to two for each new one.
 -- $1 queues, $2 names, $3 payloads, $4 priorities, $5 max_attempts, $6 run_at, $7 delays in
--- seconds, $8 unique hashes, $9 periods in microseconds, $10 states, $11 what to do about a
--- duplicate, $12 channel (null wakes nobody), $13 the sequence of the ids (drawn before the
--- sorts, so that they follow the input's order).
+-- seconds, $8 concurrency keys, $9 unique hashes, $10 periods in microseconds, $11 states,
+-- $12 what to do about a duplicate, $13 channel (null wakes nobody), $14 the sequence of the ids
+-- (drawn before the sorts, so that they follow the input's order).
 WITH given AS (
     SELECT
         *, (extract(EPOCH FROM statement_timestamp()) * 1000000)::bigint / period AS number
     FROM unnest(
         $1::text[], $2::text[], $3::text[], $4::smallint[], $5::integer[], $6::timestamptz[],
-        $7::double precision[], $8::bytea[], $9::bigint[], $10::text[], $11::text[]
+        $7::double precision[], $8::text[], $9::bytea[], $10::bigint[], $11::text[], $12::text[]
     ) WITH ORDINALITY AS task (
-        queue, name, payload, priority, max_attempts, run_at, delay, unique_hash, period, states,
-        duplicate, position
+        queue, name, payload, priority, max_attempts, run_at, delay, concurrency_key, unique_hash,
+        period, states, duplicate, position
     )
 ),
 input AS MATERIALIZED (
     SELECT
-        nextval((SELECT $13::text::regclass)) AS id,
+        nextval((SELECT $14::text::regclass)) AS id,
         given.queue, given.name, given.payload, given.priority, given.max_attempts,
+        given.concurrency_key,
         coalesce(
             given.run_at,
             statement_timestamp() + make_interval(secs => coalesce(given.delay, 0))
@@ -66,11 +68,12 @@ forgotten AS (
 ),
 inserted AS (
     INSERT INTO {schema}.tasks (
-        id, queue, name, payload, priority, max_attempts, run_at, enqueued_at, unique_hash
+        id, queue, name, payload, priority, max_attempts, run_at, enqueued_at, concurrency_key,
+        unique_hash
     )
     SELECT
         input.id, input.queue, input.name, input.payload, input.priority, input.max_attempts,
-        input.run_at, statement_timestamp(), input.unique_hash
+        input.run_at, statement_timestamp(), input.concurrency_key, input.unique_hash
     FROM input
     WHERE NOT input.lasting OR input.id IN (SELECT remembered.task FROM remembered)
     ORDER BY input.unique_hash, input.position
@@ -79,7 +82,8 @@ inserted AS (
 ),
 locked AS MATERIALIZED (
     SELECT
-        task.id, input.id AS asked, input.duplicate, input.payload, input.priority, input.run_at
+        task.id, input.id AS asked, input.duplicate, input.payload, input.priority, input.run_at,
+        input.concurrency_key
     FROM input
     JOIN {schema}.tasks AS task ON task.unique_hash = input.unique_hash
     WHERE
@@ -97,7 +101,12 @@ changed AS (
     SET
         payload = CASE locked.duplicate WHEN 'replace' THEN locked.payload ELSE task.payload END,
         priority = CASE locked.duplicate WHEN 'replace' THEN locked.priority ELSE task.priority END,
-        run_at = locked.run_at
+        concurrency_key = CASE locked.duplicate
+            WHEN 'replace' THEN locked.concurrency_key
+            ELSE task.concurrency_key
+        END,
+        run_at = locked.run_at,
+        parked = false
     FROM locked
     WHERE task.id = locked.id AND task.worker IS NULL
     RETURNING task.id, task.queue, locked.asked
@@ -123,11 +132,11 @@ SELECT
         ELSE 'earlier'
     END AS happened,
     (
-        SELECT count(pg_notify($12::text, fresh.queue))
+        SELECT count(pg_notify($13::text, fresh.queue))
         FROM (
-            SELECT queue FROM inserted WHERE $12::text IS NOT NULL
+            SELECT queue FROM inserted WHERE $13::text IS NOT NULL
             UNION
-            SELECT queue FROM changed WHERE $12::text IS NOT NULL
+            SELECT queue FROM changed WHERE $13::text IS NOT NULL
         ) AS fresh
     ) AS notified
 FROM input

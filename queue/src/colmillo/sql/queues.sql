@@ -1,4 +1,4 @@
--- The queues that have tasks or are paused, for people. Reads both tables whole.
+-- The queues that have tasks, a pause or limits, for people. Reads both tables whole.
 WITH live AS (
     SELECT
         queue,
@@ -17,7 +17,7 @@ names AS (
     UNION
     SELECT queue FROM past
     UNION
-    SELECT queue FROM {schema}.queues
+    SELECT queue FROM {schema}.queues WHERE paused_at IS NOT NULL OR limited
 )
 SELECT
     names.queue,
@@ -27,6 +27,11 @@ SELECT
     coalesce(past.archived, 0) AS archived,
     live.oldest,
     queues.paused_at,
+    queues.running AS limit_running,
+    queues.running_per_key AS limit_per_key,
+    queues.rate_tasks,
+    queues.rate_seconds,
+    queues.burst,
     statement_timestamp() AS now
 FROM names
 LEFT JOIN live ON live.queue = names.queue

@@ -7,12 +7,12 @@ WITH picked AS MATERIALIZED (
 ),
 inserted AS (
     INSERT INTO {schema}.tasks (
-        id, run_at, enqueued_at, lease, max_attempts, priority, queue, name, payload, unique_hash,
-        errors
+        id, run_at, enqueued_at, lease, max_attempts, priority, queue, name,
+        concurrency_key, payload, unique_hash, errors
     )
     SELECT
         id, statement_timestamp(), enqueued_at, lease, max_attempts, priority, queue, name,
-        payload, unique_hash, errors
+        concurrency_key, payload, unique_hash, errors
     FROM picked
     ORDER BY unique_hash, id
     ON CONFLICT DO NOTHING

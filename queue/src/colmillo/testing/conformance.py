@@ -29,6 +29,7 @@ from colmillo.testing.suite.enqueue import EnqueueConformance
 from colmillo.testing.suite.harness import Harness
 from colmillo.testing.suite.housekeeping import HousekeepingConformance
 from colmillo.testing.suite.leases import LeaseConformance
+from colmillo.testing.suite.limits import LimitConformance
 from colmillo.testing.suite.operations import (
     CancelConformance,
     DepthConformance,
@@ -55,6 +56,7 @@ class StoreConformance(
     DepthConformance,
     ControlConformance,
     HousekeepingConformance,
+    LimitConformance,
     UniqueConformance,
 ):
     """All of it."""

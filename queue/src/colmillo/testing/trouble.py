@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from colmillo.controls import Controls, ScheduleRow
 from colmillo.housekeeping import Housekept
+from colmillo.limits import Limits
 from colmillo.operations import Cancellation, CancelRequest, Depth, Requeued
 from colmillo.store import (
     ClaimedTask,
@@ -236,6 +237,19 @@ class TroubledStore:
         await self._enter("pause_queue")
         answer = await self.inner.pause_queue(queue, paused=paused)
         await self._leave("pause_queue")
+        return answer
+
+    async def set_limits(self, queue: str, limits: Limits) -> None:
+        """See `Store.set_limits`."""
+        await self._enter("set_limits")
+        await self.inner.set_limits(queue, limits)
+        await self._leave("set_limits")
+
+    async def limits(self) -> Mapping[str, Limits]:
+        """See `Store.limits`."""
+        await self._enter("limits")
+        answer = await self.inner.limits()
+        await self._leave("limits")
         return answer
 
     async def schedules(self) -> Sequence[ScheduleRow]:

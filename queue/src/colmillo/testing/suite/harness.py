@@ -44,6 +44,7 @@ def new(
     priority: int = 0,
     delay: timedelta | None = None,
     unique: str | None = None,
+    concurrency_key: str | None = None,
 ) -> NewTask:
     """A task called ``work``; ``unique`` is any text, hashed."""
     return NewTask(
@@ -53,6 +54,7 @@ def new(
         priority=priority,
         delay=delay,
         unique_hash=None if unique is None else hashlib.sha256(unique.encode()).digest(),
+        concurrency_key=concurrency_key,
     )
 
 

@@ -13,6 +13,7 @@ CREATE TABLE {schema}.archive (
     ending text NOT NULL,
     queue text NOT NULL,
     name text NOT NULL,
+    concurrency_key text,
     payload text NOT NULL,
     unique_hash bytea,
     errors text[]
