@@ -63,11 +63,18 @@ def queue_table(rows: list[ROW]) -> str:
                 row["later"],
                 row["running"],
                 row["archived"],
-                f"paused {when(row['paused_at'], row['now'])}" if row["paused_at"] else "",
+                remark(row),
             )
             for row in rows
         ],
     )
+
+
+def remark(row: ROW) -> str:
+    """What is true of few queues."""
+    blocked = f"{row['blocked']} wait for other tasks" if row["blocked"] else ""
+    paused = f"paused {when(row['paused_at'], row['now'])}" if row["paused_at"] else ""
+    return ", ".join(filter(None, (blocked, paused)))
 
 
 async def pause(desk: Desk, options: argparse.Namespace) -> int:

@@ -21,8 +21,10 @@ from colmillo.checks import (
 )
 from colmillo.clock import Clock, SystemClock
 from colmillo.duplicates import refuse_twins, refused, unrefused
+from colmillo.flow_store import NEVER
 from colmillo.housekeeping import KEEP_ARCHIVED, check_kept
 from colmillo.memory_controls import MemoryControls
+from colmillo.memory_flows import MemoryFlows
 from colmillo.memory_housekeeping import MemoryHousekeeping
 from colmillo.memory_operations import MemoryOperations
 from colmillo.store import (
@@ -57,6 +59,7 @@ class _Row:
     lease: int = 0
     attempt: int = 0
     crashes: int = 0
+    linked: bool = False
     errors: list[str] = field(default_factory=list)
 
     def add_error(self, error: str) -> None:
@@ -91,7 +94,7 @@ class _Row:
         )
 
 
-class MemoryStore(MemoryOperations, MemoryControls, MemoryHousekeeping):
+class MemoryStore(MemoryOperations, MemoryControls, MemoryHousekeeping, MemoryFlows):
     """Everything `Store` promises, within one event loop and without transactions.
 
     Time is the clock's: give it a `colmillo.testing.FakeClock` and move it.
@@ -103,6 +106,7 @@ class MemoryStore(MemoryOperations, MemoryControls, MemoryHousekeeping):
         self._keep_archived = check_kept(keep_archived)
         MemoryOperations.__init__(self)
         MemoryControls.__init__(self, clock or SystemClock())
+        MemoryFlows.__init__(self)
         self._last_id = 0
         self._live: dict[TaskId, _Row] = {}
         self._holders: dict[bytes, TaskId] = {}
@@ -226,7 +230,7 @@ class MemoryStore(MemoryOperations, MemoryControls, MemoryHousekeeping):
         waiting = [
             row.run_at
             for row in self._live.values()
-            if row.worker is None and row.task.queue in wanted
+            if row.worker is None and row.task.queue in wanted and row.run_at < NEVER
         ]
         return max(timedelta(0), min(waiting) - self._clock.now()) if waiting else None
 
@@ -278,9 +282,9 @@ class MemoryStore(MemoryOperations, MemoryControls, MemoryHousekeeping):
         if row is not None and row.worker is None:
             if task.duplicate == "replace":
                 row.task = replace(row.task, payload=task.payload, priority=task.priority)
-                row.run_at = run_at
+                row.run_at = run_at if row.run_at < NEVER else NEVER
                 return Enqueued(id=holder, happened="replaced")
-            if task.duplicate == "earlier" and run_at < row.run_at:
+            if task.duplicate == "earlier" and run_at < row.run_at < NEVER:
                 row.run_at = run_at
                 return Enqueued(id=holder, happened="earlier")
         return Enqueued(id=holder, happened="existing")
@@ -313,12 +317,16 @@ class MemoryStore(MemoryOperations, MemoryControls, MemoryHousekeeping):
         row = self._live.get(settlement.id)
         if row is None or row.worker is None or row.lease != settlement.lease:
             return False
+        if row.linked and not settlement.linked and not isinstance(settlement.verdict, Again):
+            return False
         match settlement.verdict:
-            case Finish():
+            case Finish(result=result):
                 self._remove(row)
+                self._pass_on(row, "done", result)
             case FinishWith(result=result, keep=keep):
                 self._remove(row)
                 self._keep_result(row.id, result, keep)
+                self._pass_on(row, "done", result)
             case Again(delay=delay, keep_attempt=keep_attempt, error=error):
                 if error is not None:
                     row.add_error(error)
@@ -331,6 +339,12 @@ class MemoryStore(MemoryOperations, MemoryControls, MemoryHousekeeping):
         return True
 
     def _set_aside(self, row: _Row, ending: Ending, error: str) -> None:
+        self._shelve(row, ending, error)
+        self._pass_on(row, ending.value)
+
+    def _shelve(self, row: _Row, ending: Ending, error: str) -> None:
+        if row.run_at == NEVER:
+            row.run_at = self._clock.now()
         row.add_error(error)
         self._remove(row)
         record = row.record(State(ending.value))
@@ -344,6 +358,8 @@ class MemoryStore(MemoryOperations, MemoryControls, MemoryHousekeeping):
 
 
 def _state(row: _Row) -> State:
+    if row.run_at == NEVER:
+        return State.BLOCKED
     return State.WAITING if row.worker is None else State.RUNNING
 
 
@@ -360,4 +376,5 @@ def _claimed(row: _Row) -> ClaimedTask:
         run_at=row.run_at,
         priority=row.task.priority,
         crashes=row.crashes,
+        linked=row.linked,
     )

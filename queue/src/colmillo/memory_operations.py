@@ -153,6 +153,7 @@ class MemoryOperations:
         del self._aside[task], self._archive[task]
         self._cancellations.pop(task, None)
         row.worker, row.run_at, row.attempt, row.crashes = None, self._clock.now(), 0, 0
+        row.linked = False
         self._live[task] = row
         return Requeued(id=task, revival=Revival.REQUEUED)
 

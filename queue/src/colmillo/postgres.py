@@ -26,6 +26,7 @@ from colmillo.floors import Floors
 from colmillo.housekeeping import KEEP_ARCHIVED, check_kept
 from colmillo.listener import Listener
 from colmillo.postgres_controls import PostgresControls
+from colmillo.postgres_flows import PostgresFlows
 from colmillo.postgres_housekeeping import PostgresHousekeeping
 from colmillo.postgres_operations import PostgresOperations, record_of
 from colmillo.rescue import rescue
@@ -57,7 +58,7 @@ _PLACE_KEPT = -1.0
 """The delay by which ``settle.sql`` knows a task that stays due when it was due."""
 
 
-class PostgresStore(PostgresOperations, PostgresControls, PostgresHousekeeping):
+class PostgresStore(PostgresOperations, PostgresControls, PostgresHousekeeping, PostgresFlows):
     """Everything `Store` promises, for any number of processes on one database.
 
     ``pool`` is an `asyncpg.Pool`, which stays the caller's (None: every call has to come with a
@@ -156,6 +157,14 @@ class PostgresStore(PostgresOperations, PostgresControls, PostgresHousekeeping):
         """Carries the verdicts out; see `Store.settle`."""
         if not settlements:
             return frozenset()
+        if any(s.linked for s in settlements):
+            return await self.settle_flows(settlements, connection)
+        return await self.settle_plain(settlements, connection)
+
+    async def settle_plain(
+        self, settlements: Sequence[Settlement], connection: object | None
+    ) -> frozenset[TaskId]:
+        """Settles all but the ends of tasks of flows."""
         ids = [s.id for s in settlements]
         leases = [s.lease for s in settlements]
         if all(isinstance(s.verdict, Finish) for s in settlements):
@@ -220,6 +229,7 @@ class PostgresStore(PostgresOperations, PostgresControls, PostgresHousekeeping):
         self._rescued = True
         if rescued.released:
             self._floors.forget()
+        await self.sweep_flows()
         return rescued
 
     async def tick(

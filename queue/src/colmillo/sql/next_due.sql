@@ -1,5 +1,5 @@
 -- How long until the earliest waiting task of the queues is due, negative when it is already;
--- null when nothing waits.
+-- null when nothing waits. What waits for its parents is due at no known time.
 -- Index: tasks_waiting, one hop per queue and priority, from the floors on (see the claim).
 -- $1 queues, $2 queues, $3 priorities, $4 due times and $5 ids of the floors.
 WITH RECURSIVE floor AS MATERIALIZED (
@@ -44,6 +44,7 @@ CROSS JOIN LATERAL (
         task.worker IS NULL
         AND task.queue = lane.queue
         AND task.priority = lane.priority
+        AND task.run_at < 'infinity'
         AND (task.run_at, task.id)
         > (coalesce(floor.run_at, '-infinity'), coalesce(floor.id, 0))
     ORDER BY task.run_at, task.id

@@ -1,0 +1,168 @@
+-- Tells the children of tasks that have ended: a child whose parents have all ended is due now or
+-- after its delay; one that does not run after a parent that was set aside is archived as
+-- cancelled, and has ended in its turn. Answers with those that have children themselves.
+-- To be run when the parents' ends are committed: of two that end at once, the later one of these
+-- statements sees both. It waits for nobody: a child that somebody has locked stays for the next
+-- time, and its parent in followups, where the sweep finds it. Running it twice does nothing.
+-- Index: dependencies_pkey, dependencies_child, tasks_pkey, followups_pkey. The child's highest
+-- open parent is looked for, so that the rows of those that ended are not walked over; all its
+-- parents are looked at once, when the last has ended.
+-- $1 the tasks that have ended, $2 errors kept, $3 channel (null wakes nobody).
+WITH ended AS MATERIALIZED (
+    SELECT parent, child, outcome, tolerant, delay, not_before
+    FROM {schema}.dependencies
+    WHERE parent = ANY ($1::bigint[]) AND NOT open
+),
+fate AS MATERIALIZED (
+    SELECT
+        child,
+        min(parent) FILTER (WHERE NOT tolerant AND outcome <> 'done') AS culprit,
+        bool_and(tolerant) AS tolerant,
+        max(delay) AS delay,
+        max(not_before) AS not_before
+    FROM ended
+    GROUP BY child
+),
+decided AS MATERIALIZED (
+    SELECT
+        fate.*,
+        (
+            SELECT ended.outcome
+            FROM ended
+            WHERE ended.child = fate.child AND ended.parent = fate.culprit
+            LIMIT 1
+        ) AS outcome
+    FROM fate
+    WHERE
+        CASE
+            WHEN fate.culprit IS NOT NULL THEN true
+            WHEN
+                (
+                    SELECT other.parent
+                    FROM {schema}.dependencies AS other
+                    WHERE other.child = fate.child AND other.open
+                    ORDER BY other.parent DESC
+                    LIMIT 1
+                ) IS NOT NULL
+                THEN false
+            ELSE
+                fate.tolerant
+                OR (
+                    SELECT other.parent
+                    FROM {schema}.dependencies AS other
+                    WHERE
+                        other.child = fate.child AND NOT other.open AND other.outcome <> 'done'
+                    LIMIT 1
+                ) IS NULL
+        END
+),
+blocked AS MATERIALIZED (
+    SELECT id
+    FROM {schema}.tasks
+    WHERE
+        id = ANY (ARRAY(SELECT decided.child FROM decided))
+        AND run_at = 'infinity'
+        AND worker IS NULL
+),
+locked AS MATERIALIZED (
+    SELECT id
+    FROM {schema}.tasks
+    WHERE
+        id = ANY (ARRAY(SELECT decided.child FROM decided))
+        AND run_at = 'infinity'
+        AND worker IS NULL
+    FOR UPDATE SKIP LOCKED
+),
+released AS (
+    UPDATE {schema}.tasks AS task
+    SET
+        run_at = greatest(
+            statement_timestamp() + make_interval(secs => decided.delay), decided.not_before
+        )
+    FROM decided
+    WHERE
+        task.id = ANY (ARRAY(SELECT locked.id FROM locked))
+        AND task.id = decided.child
+        AND task.run_at = 'infinity'
+        AND decided.culprit IS NULL
+    RETURNING task.queue
+),
+cancelled AS (
+    DELETE FROM {schema}.tasks AS task
+    USING decided
+    WHERE
+        task.id = ANY (ARRAY(SELECT locked.id FROM locked))
+        AND task.id = decided.child
+        AND task.run_at = 'infinity'
+        AND decided.culprit IS NOT NULL
+    RETURNING task.*, decided.culprit, decided.outcome
+),
+archived AS (
+    INSERT INTO {schema}.archive (
+        id, run_at, enqueued_at, archived_at, worker, lease, attempt, max_attempts, priority,
+        crashes, ending, queue, name, payload, unique_hash, errors
+    )
+    SELECT
+        id, statement_timestamp(), enqueued_at, statement_timestamp(), worker, lease, attempt,
+        max_attempts, priority, crashes, 'cancelled', queue, name, payload, unique_hash,
+        (errors || format('its parent, task %s, ended as %s', culprit, outcome))[
+            greatest(1, coalesce(cardinality(errors), 0) + 2 - $2::integer):
+        ]
+    FROM cancelled
+),
+closed AS (
+    UPDATE {schema}.dependencies
+    SET open = false, outcome = 'cancelled'
+    WHERE parent = ANY (ARRAY(SELECT cancelled.id FROM cancelled)) AND open
+    RETURNING parent
+),
+noted AS (
+    INSERT INTO {schema}.followups (task)
+    SELECT DISTINCT parent FROM closed
+    ON CONFLICT (task) DO NOTHING
+),
+gone AS MATERIALIZED (
+    SELECT cancelled.id FROM cancelled
+    UNION
+    SELECT past.id
+    FROM (SELECT unnest($1::bigint[]) UNION SELECT fate.child FROM fate) AS past (id)
+    WHERE (
+        SELECT task.id
+        FROM {schema}.tasks AS task
+        WHERE task.id = past.id AND task.linked
+        LIMIT 1
+    ) IS NULL
+),
+dropped AS (
+    DELETE FROM {schema}.dependencies
+    WHERE
+        ctid = ANY (ARRAY(
+            SELECT old.ctid
+            FROM {schema}.dependencies AS old
+            WHERE old.child = ANY (ARRAY(SELECT gone.id FROM gone)) AND NOT old.open
+            FOR UPDATE SKIP LOCKED
+        ))
+),
+forgotten AS (
+    DELETE FROM {schema}.followups
+    WHERE
+        ctid = ANY (ARRAY(
+            SELECT old.ctid
+            FROM {schema}.followups AS old
+            WHERE
+                old.task = ANY ($1::bigint[])
+                AND old.task NOT IN (
+                    SELECT ended.parent
+                    FROM ended
+                    JOIN blocked ON blocked.id = ended.child
+                    WHERE ended.child NOT IN (SELECT locked.id FROM locked)
+                )
+            FOR UPDATE SKIP LOCKED
+        ))
+)
+SELECT
+    ARRAY(SELECT DISTINCT closed.parent FROM closed) AS ended,
+    (
+        SELECT count(pg_notify($3::text, fresh.queue))
+        FROM (SELECT DISTINCT queue FROM released WHERE $3::text IS NOT NULL) AS fresh
+    ) AS notified
