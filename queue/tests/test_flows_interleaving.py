@@ -167,6 +167,18 @@ async def test_two_ends_in_open_transactions_release_the_child(
     assert await left(pool) == (2, 0)
 
 
+async def test_a_last_task_that_ends_in_a_transaction_leaves_nothing_behind(
+    store: PostgresStore, held: "Connection", pool: "Pool"
+) -> None:
+    by, ids, claimed = await planted(store, TWO)
+    for parent in ids[:2]:
+        assert await settle(store, claimed[parent])
+    (last,) = await store.claim(by, {"main": 9})
+    assert await settle(store, last, connection=held)
+    await held.execute("COMMIT")
+    assert await left(pool) == (0, 0)
+
+
 async def test_a_follow_up_under_way_keeps_nobody_waiting(
     store: PostgresStore, held: "Connection", pool: "Pool"
 ) -> None:
