@@ -188,7 +188,8 @@ async def test_a_follow_up_under_way_keeps_nobody_waiting(
         async with pool.acquire() as connection:
             assert await settle(store, claimed[parent], connection=connection)
     await follow_up(held.fetch, SQL, [ids[0]], None)
-    await store.follow_up([ids[1]])
+    async with asyncio.timeout(10):
+        await store.follow_up([ids[1]])
     assert await state(store, ids[2]) == State.BLOCKED
     await held.execute("ROLLBACK")
     assert await state(store, ids[2]) == State.BLOCKED
