@@ -11,7 +11,16 @@ import pytest
 from colmillo.flows import Flow, chain, group
 from colmillo.postgres import PostgresStore
 from colmillo.schema import queries
-from colmillo.store import Finish, NewTask, Settlement, TaskId, WorkerId
+from colmillo.store import (
+    Ending,
+    Finish,
+    NewTask,
+    SetAside,
+    Settlement,
+    TaskId,
+    Verdict,
+    WorkerId,
+)
 
 if TYPE_CHECKING:
     from colmillo.database import Connection, Pool
@@ -107,6 +116,31 @@ async def test_a_parents_end_takes_the_same_work_however_many_there_are(
                 assert FAN_IN <= rows < FAN_IN + 20, json.dumps(plan, indent=1)
             await store.follow_up([parent.id])
     assert len(await store.claim(WORKER, {"q": 9})) == 1
+
+
+@pytest.mark.parametrize("verdict", [Finish(), SetAside(ending=Ending.FAILED, error="no")])
+async def test_a_parents_end_takes_work_for_each_child_once(pool: "Pool", verdict: Verdict) -> None:
+    """Every step of the plan counts: none compares each child with each other one."""
+    store = PostgresStore(pool)
+    await store.register(WORKER, name="plans", lease=timedelta(hours=1))
+    await plant(store, chain(PLAIN, group(*[PLAIN] * FAN_IN)))
+    (parent,) = await store.claim(WORKER, {"q": 9})
+    async with pool.acquire() as connection:
+        end = [Settlement(id=parent.id, lease=parent.lease, verdict=verdict, linked=True)]
+        assert await store.settle(end, connection=connection) == frozenset()
+        await connection.execute(f"PREPARE told AS {SQL['follow_up']}")
+        call = f"EXECUTE told(ARRAY[{parent.id}]::bigint[], 10, NULL)"
+        plan = await explained(connection, call, analyze=True)
+    steps = sum(
+        node["Actual Loops"]
+        * (
+            node["Actual Rows"]
+            + node.get("Rows Removed by Filter", 0)
+            + node.get("Rows Removed by Join Filter", 0)
+        )
+        for node in nodes(plan)
+    )
+    assert FAN_IN < steps < 50 * FAN_IN, json.dumps(plan, indent=1)
 
 
 async def explained(

@@ -17,6 +17,8 @@ fate AS MATERIALIZED (
     SELECT
         child,
         min(parent) FILTER (WHERE NOT tolerant AND outcome <> 'done') AS culprit,
+        (array_agg(outcome ORDER BY parent) FILTER (WHERE NOT tolerant AND outcome <> 'done'))[1]
+            AS outcome,
         bool_and(tolerant) AS tolerant,
         max(delay) AS delay,
         max(not_before) AS not_before
@@ -24,14 +26,7 @@ fate AS MATERIALIZED (
     GROUP BY child
 ),
 decided AS MATERIALIZED (
-    SELECT
-        fate.*,
-        (
-            SELECT ended.outcome
-            FROM ended
-            WHERE ended.child = fate.child AND ended.parent = fate.culprit
-            LIMIT 1
-        ) AS outcome
+    SELECT *
     FROM fate
     WHERE
         CASE
@@ -57,45 +52,44 @@ decided AS MATERIALIZED (
         END
 ),
 blocked AS MATERIALIZED (
-    SELECT id
-    FROM {schema}.tasks
-    WHERE
-        id = ANY (ARRAY(SELECT decided.child FROM decided))
-        AND run_at = 'infinity'
-        AND worker IS NULL
+    SELECT task.id
+    FROM decided
+    CROSS JOIN LATERAL (
+        SELECT found.id
+        FROM {schema}.tasks AS found
+        WHERE found.id = decided.child AND found.run_at = 'infinity' AND found.worker IS NULL
+        LIMIT 1
+    ) AS task
 ),
 locked AS MATERIALIZED (
-    SELECT id
-    FROM {schema}.tasks
-    WHERE
-        id = ANY (ARRAY(SELECT decided.child FROM decided))
-        AND run_at = 'infinity'
-        AND worker IS NULL
-    FOR UPDATE SKIP LOCKED
+    SELECT task.id, decided.culprit, decided.outcome, decided.delay, decided.not_before
+    FROM decided
+    CROSS JOIN LATERAL (
+        SELECT found.id
+        FROM {schema}.tasks AS found
+        WHERE found.id = decided.child AND found.run_at = 'infinity' AND found.worker IS NULL
+        LIMIT 1
+        FOR UPDATE SKIP LOCKED
+    ) AS task
+),
+left_alone AS MATERIALIZED (
+    SELECT blocked.id FROM blocked WHERE blocked.id NOT IN (SELECT locked.id FROM locked)
 ),
 released AS (
     UPDATE {schema}.tasks AS task
     SET
         run_at = greatest(
-            statement_timestamp() + make_interval(secs => decided.delay), decided.not_before
+            statement_timestamp() + make_interval(secs => locked.delay), locked.not_before
         )
-    FROM decided
-    WHERE
-        task.id = ANY (ARRAY(SELECT locked.id FROM locked))
-        AND task.id = decided.child
-        AND task.run_at = 'infinity'
-        AND decided.culprit IS NULL
+    FROM locked
+    WHERE task.id = locked.id AND task.run_at = 'infinity' AND locked.culprit IS NULL
     RETURNING task.queue
 ),
 cancelled AS (
     DELETE FROM {schema}.tasks AS task
-    USING decided
-    WHERE
-        task.id = ANY (ARRAY(SELECT locked.id FROM locked))
-        AND task.id = decided.child
-        AND task.run_at = 'infinity'
-        AND decided.culprit IS NOT NULL
-    RETURNING task.*, decided.culprit, decided.outcome
+    USING locked
+    WHERE task.id = locked.id AND task.run_at = 'infinity' AND locked.culprit IS NOT NULL
+    RETURNING task.*, locked.culprit, locked.outcome
 ),
 archived AS (
     INSERT INTO {schema}.archive (
@@ -154,8 +148,7 @@ forgotten AS (
                 AND old.task NOT IN (
                     SELECT ended.parent
                     FROM ended
-                    JOIN blocked ON blocked.id = ended.child
-                    WHERE ended.child NOT IN (SELECT locked.id FROM locked)
+                    WHERE ended.child IN (SELECT left_alone.id FROM left_alone)
                 )
             FOR UPDATE SKIP LOCKED
         ))

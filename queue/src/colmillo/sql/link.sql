@@ -7,7 +7,7 @@ WITH linked AS (
     UPDATE {schema}.tasks AS task
     SET linked = true, run_at = CASE WHEN given.blocked THEN 'infinity' ELSE task.run_at END
     FROM unnest($1::bigint[], $2::boolean[]) AS given (id, blocked)
-    WHERE task.id = given.id
+    WHERE task.id = ANY ($1::bigint[]) AND task.id = given.id
 )
 INSERT INTO {schema}.dependencies (parent, child, position, tolerant, delay, not_before)
 SELECT *

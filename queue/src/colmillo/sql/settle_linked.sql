@@ -34,10 +34,7 @@ closed AS (
     UPDATE {schema}.dependencies AS edge
     SET open = false, outcome = coalesce(gone.ending, 'done'), result = gone.result
     FROM gone
-    WHERE
-        edge.parent = ANY (ARRAY(SELECT gone.id FROM gone))
-        AND edge.parent = gone.id
-        AND edge.open
+    WHERE edge.parent = gone.id AND edge.open
     RETURNING edge.parent
 ),
 dropped AS (
