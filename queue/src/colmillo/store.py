@@ -208,8 +208,7 @@ class SetAside:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FinishWith:
-    """Done: the task is removed, and its result (JSON text) kept for so long. Its children in a
-    flow get it too."""
+    """Done: the task is removed, its result (JSON text) kept for so long, and for its children."""
 
     result: str
     keep: timedelta
@@ -395,21 +394,7 @@ class Store(Operations, ControlStore, Housekeeping, FlowStore, Protocol):
 
 
 __all__ = [
-    "Again",
-    "ClaimedTask",
-    "Ending",
-    "Enqueued",
-    "Finish",
-    "FinishWith",
-    "Happened",
-    "NewTask",
-    "Rescued",
-    "SetAside",
-    "Settlement",
-    "State",
-    "Store",
-    "TaskId",
-    "TaskRecord",
-    "Verdict",
+    "Again", "ClaimedTask", "Ending", "Enqueued", "Finish", "FinishWith", "Happened", "NewTask",
+    "Rescued", "SetAside", "Settlement", "State", "Store", "TaskId", "TaskRecord", "Verdict",
     "WorkerId",
-]
+]  # fmt: skip

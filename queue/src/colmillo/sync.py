@@ -56,7 +56,7 @@ class SyncQueue:
         Raises:
             TypeError: the connection is of another kind.
         """
-        return _now(self._queue.enqueue_flow(flow, connection=_checked(connection)))
+        return at_once(self._queue.enqueue_flow(flow, connection=_checked(connection)))
 
 
 def complete(context: Context[Any], *, connection: object) -> None:
