@@ -1,7 +1,6 @@
 -- Carries verdicts out where id and lease still match. Index: tasks_pkey.
 -- A task whose ending is not null leaves for the archive; one whose delay is not null waits
 -- again (less than 0: due when it was due before); any other is done. The error history keeps its
--- again (less than 0: due when it was due before); any other is done. The error history keeps its
 -- latest entries. Answers with what it settled, in one row. A task of a flow may wait again;
 -- settle_linked ends it.
 -- $1 ids, $2 leases, $3 endings, $4 delays in seconds, $5 attempts given back (0 or 1),
