@@ -130,7 +130,7 @@ async def test_cancel_takes_waiting_tasks_only(store: PostgresStore, shell: Shel
     said = await shell("tasks", "cancel", str(running), str(waiting), "7777", status=1)
     assert said.splitlines() == [
         "Cancelled: 1 of 3.",
-        f"  task {running}: it is running; cancel is for tasks that are waiting",
+        f"  task {running}: it is running; cancel is for tasks that are waiting, blocked",
         "  task 7777: there is none of this id: it is done, or never was",
     ]
     record = await store.get(TaskId(waiting))
@@ -227,7 +227,7 @@ async def test_acting_needs_ids_or_filters(shell: Shell, words: list[str]) -> No
 
 async def test_states_that_an_action_cannot_take_are_named(shell: Shell) -> None:
     said = await shell("tasks", "cancel", "--state", "failed", status=1)
-    assert said.endswith("cancel is for tasks that are waiting\n")
+    assert said.endswith("cancel is for tasks that are waiting, blocked\n")
 
 
 async def test_a_schema_that_is_not_there_is_one_line(shell: Shell) -> None:

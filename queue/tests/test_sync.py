@@ -23,6 +23,7 @@ from colmillo import (
     task,
 )
 from colmillo.errors import DuplicateTask
+from colmillo.flows import chain, group
 from colmillo.store import State
 from colmillo.sync import SyncQueue, complete
 from colmillo.testing.working import working
@@ -127,6 +128,19 @@ async def test_many_at_once_with_duplicates(caller: Transactional, store: Postgr
     assert answers[3].id == answers[2].id
     assert await store.counts() == {("main", State.WAITING): 3}
     assert SyncQueue().enqueue_many([], connection=caller) == []
+
+
+async def test_a_flow_lives_and_dies_with_the_transaction(
+    caller: Transactional, store: PostgresStore
+) -> None:
+    flow = chain(group(PLAIN, UNIQUE), PLAIN)
+    SyncQueue().enqueue_flow(flow, connection=caller)
+    caller.rollback()
+    ids = SyncQueue().enqueue_flow(flow, connection=caller)
+    assert await store.counts() == {}
+    caller.commit()
+    assert await store.counts() == {("main", State.WAITING): 2, ("main", State.BLOCKED): 1}
+    assert [parent.id for parent in await store.parents(ids[2])] == ids[:2]
 
 
 async def test_a_refused_batch_is_undone_and_the_transaction_goes_on(

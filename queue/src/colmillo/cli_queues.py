@@ -87,9 +87,10 @@ def queue_table(rows: list[ROW]) -> str:
 
 
 def remarks(row: ROW) -> str:
-    """What holds the queue back: a pause, and its limits."""
-    said = [f"paused {when(row['paused_at'], row['now'])}"] if row["paused_at"] else []
-    return ", ".join([*said, *cli_limits.limits_text(row)])
+    """What is true of few queues: tasks that are blocked, a pause, limits."""
+    blocked = [f"{row['blocked']} wait for other tasks"] if row["blocked"] else []
+    paused = [f"paused {when(row['paused_at'], row['now'])}"] if row["paused_at"] else []
+    return ", ".join([*blocked, *paused, *cli_limits.limits_text(row)])
 
 
 async def pause(desk: Desk, options: argparse.Namespace) -> int:

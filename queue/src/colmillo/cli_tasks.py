@@ -8,17 +8,17 @@ from colmillo.cli_text import json_text, plain, say, table, when
 from colmillo.desk import MOST_AT_ONCE, ROW, Desk, Filter
 from colmillo.errors import InvalidTask
 from colmillo.payload import arguments_in, headers_in
-from colmillo.store import State
+from colmillo.store import Ending, State
 
 if TYPE_CHECKING:
     from colmillo.cli import Commands
 
-ARCHIVED = tuple(state for state in State if state not in (State.WAITING, State.RUNNING))
+ARCHIVED = tuple(State(ending) for ending in Ending)
 # What each action can act on.
 SCOPES = {
     "retry": ARCHIVED,
-    "cancel": (State.WAITING,),
-    "delete": (State.WAITING, *ARCHIVED),
+    "cancel": (State.WAITING, State.BLOCKED),
+    "delete": (State.WAITING, State.BLOCKED, *ARCHIVED),
 }
 DONE = {"retry": "Put back", "cancel": "Cancelled", "delete": "Deleted"}
 
@@ -90,6 +90,8 @@ def line_of(row: ROW) -> Sequence[object]:
     most = row["max_attempts"]
     if row["archived_at"] is not None:
         moment = f"ended {when(row['archived_at'], row['now'])}"
+    elif row["state"] == State.BLOCKED:
+        moment = "after its parents"
     elif row["state"] == State.RUNNING:
         moment = f"was due {when(row['run_at'], row['now'])}"
     else:
@@ -111,9 +113,11 @@ async def show_task(desk: Desk, options: argparse.Namespace) -> int:
         say(json_text({**row, "headers": headers}))
         return 0
     errors = row.pop("errors")
+    row["parents"] = ", ".join(f"{task} ({how or 'open'})" for task, how in row["parents"].items())
+    row["children"] = ", ".join(map(str, row["children"]))
     width = max(map(len, row))
     for key, value in row.items():
-        if value is None:
+        if value in (None, ""):
             continue
         moment = f" ({when(value, now)})" if key.endswith("_at") else ""
         text = value.isoformat(sep=" ", timespec="seconds") if moment else plain(value)

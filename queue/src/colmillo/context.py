@@ -1,16 +1,32 @@
 """What a running task can see and do."""
 
+import json
 from collections.abc import Mapping
-from typing import Generic, TypeVar
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 from colmillo.clock import Clock
 from colmillo.errors import LeaseLost
+from colmillo.flow_store import Outcome
 from colmillo.lease import Lease
 from colmillo.payload import headers_in
 from colmillo.queue import Queue
-from colmillo.store import ClaimedTask, Finish, Settlement, Store
+from colmillo.store import ClaimedTask, Finish, Settlement, Store, TaskId
+from colmillo.verdict import json_result
 
 R_co = TypeVar("R_co", covariant=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """A task that this one waited for in its flow: how it ended, and the ``result`` of its `Done`.
+
+    The result is None when there was none, or when the task was not done.
+    """
+
+    id: TaskId
+    outcome: Outcome
+    result: Any
 
 
 class Context(Generic[R_co]):
@@ -68,16 +84,42 @@ class Context(Generic[R_co]):
         if not self._lease.alive():
             raise LeaseLost(f"task {self.task.id}")
 
-    async def complete(self, *, connection: object) -> None:
+    async def parents(self) -> list[Ended]:
+        """The tasks that this one waited for in its flow (`colmillo.flows`), in the order given.
+
+        Asks the store, unless the task is in no flow. All have ended; only a task that runs
+        whatever became of them finds others than done ones.
+        """
+        if not self.task.linked:
+            return []
+        return [
+            Ended(
+                id=parent.id,
+                outcome=parent.outcome,
+                result=None if parent.result is None else json.loads(parent.result),
+            )
+            for parent in await self._store.parents(self.task.id)
+            if parent.outcome is not None
+        ]
+
+    async def complete(self, *, connection: object, result: object = None) -> None:
         """Finishes the task inside the caller's open transaction: it is done if that commits.
 
-        Afterwards the function returns None or `Done`. When the caller rolled back, the task
-        is settled by what the function returns or raises, as usual.
+        The ``result`` is for the tasks that wait for this one; they start soon after the
+        function has returned. Afterwards the function returns None or `Done`. When the caller
+        rolled back, the task is settled by what the function returns or raises, as usual.
 
         Raises:
             LeaseLost: another worker owns the task; roll back.
+            TypeError, ValueError: JSON cannot carry the result, or it is too long.
         """
-        settlement = Settlement(id=self.task.id, lease=self.task.lease, verdict=Finish())
+        text = None if result is None else json_result(result)
+        settlement = Settlement(
+            id=self.task.id,
+            lease=self.task.lease,
+            verdict=Finish(result=text),
+            linked=self.task.linked,
+        )
         if await self._store.settle([settlement], connection=connection):
             raise LeaseLost(f"task {self.task.id}")
         self._completed = True

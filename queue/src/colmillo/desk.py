@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from colmillo.checks import ERRORS_KEPT, check_name, storable_error
 from colmillo.errors import InvalidTask
 from colmillo.limits import Limits
+from colmillo.postgres_flows import follow_up
 from colmillo.postgres_limits import set_limits
 from colmillo.schema import channel, check, queries
 from colmillo.store import State
@@ -59,18 +60,26 @@ class Desk:
         )
 
     async def task(self, task: int) -> ROW | None:
-        """All there is to know about a task, or None."""
+        """All there is to know about a task, or None.
+
+        In a flow: how each of its parents ended (None: not yet), and its children.
+        """
         rows = await self._rows(self._sql["show_task"], task)
-        return rows[0] if rows else None
+        if not rows:
+            return None
+        links = await self._rows(self._sql["show_links"], task)
+        parents = {row["task"]: row["outcome"] for row in links if row["kind"] == "parent"}
+        children = [row["task"] for row in links if row["kind"] == "child"]
+        return rows[0] | {"parents": parents, "children": children}
 
     async def cancel(self, tasks: Sequence[int], why: str) -> list[int]:
         """Archives waiting tasks as cancelled; returns those that it did."""
         whys = [storable_error(why)] * len(tasks)
-        return await self._ids(self._sql["cancel_waiting"], tasks, whys, ERRORS_KEPT)
+        return await self._ended(self._sql["cancel_waiting"], tasks, whys, ERRORS_KEPT)
 
     async def delete(self, tasks: Sequence[int]) -> list[int]:
         """Removes waiting and archived tasks for good; returns those that it did."""
-        return await self._ids(self._sql["delete_tasks"], tasks)
+        return await self._ended(self._sql["delete_tasks"], tasks)
 
     async def retry(self, tasks: Sequence[int]) -> list[int]:
         """Puts archived tasks back, due now, with all their attempts; returns those that it did.
@@ -103,6 +112,12 @@ class Desk:
 
     def _quoted(self) -> str:
         return self.schema.replace('"', '""')
+
+    async def _ended(self, query: str, *args: object) -> list[int]:
+        ids = await self._ids(query, *args)
+        if ids:
+            await follow_up(self.connection.fetch, self._sql, ids, channel(self.schema))
+        return ids
 
     async def _ids(self, query: str, *args: object) -> list[int]:
         return sorted(row["id"] for row in await self._rows(query, *args))

@@ -92,6 +92,11 @@ def unrefused(task: NewTask) -> NewTask:
     return replace(task, duplicate="skip") if task.duplicate == "raise" else task
 
 
+def refusing(task: NewTask) -> NewTask:
+    """The task, refused when it is there already."""
+    return task if task.unique_hash is None else replace(task, duplicate="raise")
+
+
 def _same(task: NewTask) -> object:
     if task.unique_hash is None:
         return None

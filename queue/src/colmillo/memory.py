@@ -20,8 +20,10 @@ from colmillo.checks import (
 )
 from colmillo.clock import Clock, SystemClock
 from colmillo.duplicates import refuse_twins, refused, unrefused
+from colmillo.flow_store import NEVER
 from colmillo.housekeeping import KEEP_ARCHIVED, check_kept
 from colmillo.memory_controls import MemoryControls
+from colmillo.memory_flows import MemoryFlows
 from colmillo.memory_housekeeping import MemoryHousekeeping
 from colmillo.memory_limits import MemoryLimits
 from colmillo.memory_operations import MemoryOperations
@@ -60,6 +62,7 @@ class _Row:
     limited: bool = False
     has_slot: bool = False
     has_key_slot: bool = False
+    linked: bool = False
     errors: list[str] = field(default_factory=list)
 
     def add_error(self, error: str) -> None:
@@ -94,7 +97,7 @@ class _Row:
         )
 
 
-class MemoryStore(MemoryOperations, MemoryControls, MemoryLimits, MemoryHousekeeping):
+class MemoryStore(MemoryOperations, MemoryControls, MemoryLimits, MemoryHousekeeping, MemoryFlows):
     """Everything `Store` promises, within one event loop and without transactions.
 
     Time is the clock's: give it a `colmillo.testing.FakeClock` and move it.
@@ -107,6 +110,7 @@ class MemoryStore(MemoryOperations, MemoryControls, MemoryLimits, MemoryHousekee
         MemoryOperations.__init__(self)
         MemoryControls.__init__(self, clock or SystemClock())
         MemoryLimits.__init__(self)
+        MemoryFlows.__init__(self)
         self._last_id = 0
         self._live: dict[TaskId, _Row] = {}
         self._holders: dict[bytes, TaskId] = {}
@@ -286,9 +290,9 @@ class MemoryStore(MemoryOperations, MemoryControls, MemoryLimits, MemoryHousekee
                     priority=task.priority,
                     concurrency_key=task.concurrency_key,
                 )
-                row.run_at = run_at
+                row.run_at = run_at if row.run_at < NEVER else NEVER
                 return Enqueued(id=holder, happened="replaced")
-            if task.duplicate == "earlier" and run_at < row.run_at:
+            if task.duplicate == "earlier" and run_at < row.run_at < NEVER:
                 row.run_at = run_at
                 return Enqueued(id=holder, happened="earlier")
         return Enqueued(id=holder, happened="existing")
@@ -314,12 +318,16 @@ class MemoryStore(MemoryOperations, MemoryControls, MemoryLimits, MemoryHousekee
         row = self._live.get(settlement.id)
         if row is None or row.worker is None or row.lease != settlement.lease:
             return False
+        if row.linked and not settlement.linked and not isinstance(settlement.verdict, Again):
+            return False
         match settlement.verdict:
-            case Finish():
+            case Finish(result=result):
                 self._remove(row)
+                self._pass_on(row, "done", result)
             case FinishWith(result=result, keep=keep):
                 self._remove(row)
                 self._keep_result(row.id, result, keep)
+                self._pass_on(row, "done", result)
             case Again(delay=delay, keep_attempt=keep_attempt, error=error):
                 if error is not None:
                     row.add_error(error)
@@ -332,6 +340,12 @@ class MemoryStore(MemoryOperations, MemoryControls, MemoryLimits, MemoryHousekee
         return True
 
     def _set_aside(self, row: _Row, ending: Ending, error: str) -> None:
+        self._shelve(row, ending, error)
+        self._pass_on(row, ending.value)
+
+    def _shelve(self, row: _Row, ending: Ending, error: str) -> None:
+        if row.run_at == NEVER:
+            row.run_at = self._clock.now()
         row.add_error(error)
         self._remove(row)
         record = row.record(State(ending.value))
@@ -345,6 +359,8 @@ class MemoryStore(MemoryOperations, MemoryControls, MemoryLimits, MemoryHousekee
 
 
 def _state(row: _Row) -> State:
+    if row.run_at == NEVER:
+        return State.BLOCKED
     return State.WAITING if row.worker is None else State.RUNNING
 
 
@@ -362,4 +378,5 @@ def _claimed(row: _Row) -> ClaimedTask:
         priority=row.task.priority,
         crashes=row.crashes,
         limited=row.limited,
+        linked=row.linked,
     )

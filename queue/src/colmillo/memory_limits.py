@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from colmillo.checks import check_name
 from colmillo.clock import Clock
+from colmillo.flow_store import NEVER
 from colmillo.limits import NO_LIMITS, Limits, Rate
 
 if TYPE_CHECKING:
@@ -90,7 +91,9 @@ class MemoryLimits:
 
     def _waiting(self, queue: str) -> "Iterator[_Row]":
         return (
-            row for row in self._live.values() if row.worker is None and row.task.queue == queue
+            row
+            for row in self._live.values()
+            if row.worker is None and row.task.queue == queue and row.run_at < NEVER
         )
 
     def _running(self, queue: str) -> "Iterator[_Row]":

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from colmillo.checks import bounded_delay
 from colmillo.clock import Clock
+from colmillo.flow_store import NEVER
 from colmillo.operations import CANCELS, Cancellation, CancelRequest, Depth, Requeued, Revival
 from colmillo.store import Ending, State, TaskId, TaskRecord, WorkerId
 
@@ -115,7 +116,8 @@ class MemoryOperations:
         now = self._clock.now()
         rows: dict[str, list[_Row]] = {}
         for row in self._live.values():
-            rows.setdefault(row.task.queue, []).append(row)
+            if row.run_at < NEVER:
+                rows.setdefault(row.task.queue, []).append(row)
         return {queue: _depth(of, now) for queue, of in rows.items()}
 
     async def result(self, task: TaskId) -> str | None:
@@ -153,6 +155,7 @@ class MemoryOperations:
         del self._aside[task], self._archive[task]
         self._cancellations.pop(task, None)
         row.worker, row.run_at, row.attempt, row.crashes = None, self._clock.now(), 0, 0
+        row.linked = False
         self._live[task] = row
         return Requeued(id=task, revival=Revival.REQUEUED)
 

@@ -26,6 +26,7 @@ from colmillo.floors import Floors
 from colmillo.housekeeping import KEEP_ARCHIVED, check_kept
 from colmillo.listener import Listener
 from colmillo.postgres_controls import PostgresControls
+from colmillo.postgres_flows import PostgresFlows, ends_of
 from colmillo.postgres_housekeeping import PostgresHousekeeping
 from colmillo.postgres_limits import LimitedQueues
 from colmillo.postgres_operations import PostgresOperations, record_of
@@ -58,7 +59,7 @@ _PLACE_KEPT = -1.0
 """The delay by which ``settle.sql`` knows a task that stays due when it was due."""
 
 
-class PostgresStore(PostgresOperations, PostgresControls, PostgresHousekeeping):
+class PostgresStore(PostgresOperations, PostgresControls, PostgresHousekeeping, PostgresFlows):
     """Everything `Store` promises, for any number of processes on one database.
 
     ``pool`` is an `asyncpg.Pool`, which stays the caller's (None: every call has to come with a
@@ -186,6 +187,8 @@ class PostgresStore(PostgresOperations, PostgresControls, PostgresHousekeeping):
             return frozenset()
         rows = await self.carry_out(settlements, connection)
         await self._limits.settled(rows, settlements, own=connection is None)
+        if connection is None:
+            await self.follow_up(ends_of(settlements))
         if sum(len(row["ids"] or ()) for row in rows) == len(settlements):
             return frozenset()
         current = {
@@ -201,6 +204,8 @@ class PostgresStore(PostgresOperations, PostgresControls, PostgresHousekeeping):
         """Settles, and returns the statements' answers: a row each, none for no settlements."""
         if not settlements:
             return []
+        if ends_of(settlements):
+            return await self.end_linked(settlements, connection)
         ids = [s.id for s in settlements]
         leases = [s.lease for s in settlements]
         if all(isinstance(s.verdict, Finish) for s in settlements):
@@ -266,6 +271,7 @@ class PostgresStore(PostgresOperations, PostgresControls, PostgresHousekeeping):
         if rescued.released:
             self._floors.forget()
         await self._limits.sweep()
+        await self.sweep_flows()
         return rescued
 
     async def tick(

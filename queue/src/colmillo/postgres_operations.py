@@ -5,6 +5,7 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from colmillo.checks import ERRORS_KEPT, bounded_delay, storable_error
+from colmillo.flow_store import NEVER
 from colmillo.listener import Listener
 from colmillo.operations import CANCELS, Cancellation, CancelRequest, Depth, Requeued, Revival
 from colmillo.store import (
@@ -46,6 +47,8 @@ class PostgresOperations:
                 self._sql["cancel_waiting"], [task], [reason], ERRORS_KEPT, connection=opened
             )
             if archived:
+                if connection is None:
+                    await self.follow_up([task])
                 return Cancellation.ARCHIVED
             asked = await self._database.fetch(
                 self._sql["cancel_running"], task, reason, self._notify, CANCELS, connection=opened
@@ -65,6 +68,7 @@ class PostgresOperations:
                 [row["why"] for row in waiting],
                 ERRORS_KEPT,
             )
+            await self.follow_up([row["id"] for row in waiting])
         over = [row["id"] for row in rows if row["worker"] is None]
         if over:
             await self._database.fetch(self._sql["forget_cancellations"], over)
@@ -172,10 +176,15 @@ class PostgresOperations:
             """See `PostgresStore.carry_out`."""
             ...
 
+        async def follow_up(self, ended: Sequence[int]) -> None:
+            """See `PostgresFlows.follow_up`."""
+            ...
+
 
 def record_of(row: "Row") -> TaskRecord:
     """The record from a row of the live tasks or of the archive."""
     fields: dict[str, Any] = dict(row)
     fields["state"] = State(fields["state"])
     fields["errors"] = tuple(fields["errors"] or ())
+    fields["run_at"] = fields["run_at"] or NEVER
     return TaskRecord(**fields)

@@ -2,14 +2,18 @@
 
 import asyncio
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from colmillo.clock import SystemClock
 from colmillo.limits import Limits
 from colmillo.operations import Cancellation, Requeued
 from colmillo.results import result_of
 from colmillo.store import Ending, Enqueued, NewTask, Store, TaskId, TaskRecord
+
+if TYPE_CHECKING:
+    from colmillo.flows import Flow
 
 Outgoing = Callable[[NewTask], NewTask]
 """Takes a task that is about to be stored, and returns what is stored instead."""
@@ -49,6 +53,23 @@ class Queue:
         """
         tasks = list(new if self.outgoing is None else map(self.outgoing, new))
         return await self.store.enqueue(tasks, connection=connection) if tasks else []
+
+    async def enqueue_flow(self, flow: "Flow", *, connection: object | None = None) -> list[TaskId]:
+        """Adds the tasks of a flow of `colmillo.flows`, all or none, in one transaction.
+
+        Answers with the ids in the order of ``flow.steps``; that of a chain's last part is the
+        last. With a ``connection`` they become part of its open transaction.
+
+        Raises:
+            InvalidTask: the flow is too large, or a task cannot be stored.
+            DuplicateTask: a unique task of the flow is there already, whatever its
+                ``duplicate`` says, or comes twice. Nothing was added; the caller's
+                transaction is not aborted and may go on.
+        """
+        tasks = flow.tasks()
+        if self.outgoing is not None:
+            tasks = [replace(one, task=self.outgoing(one.task)) for one in tasks]
+        return await self.store.enqueue_flow(tasks, connection=connection)
 
     async def cancel(
         self, task: TaskId, why: str = "cancelled", *, connection: object | None = None

@@ -43,7 +43,7 @@ async def result_of(store: "Store", task: "TaskId", clock: Clock) -> Any:
                 return json.loads(text)
             if record.state == "cancelled":
                 raise TaskCancelled(f"task {task}: {record.errors[-1]}")
-            if record.state not in ("waiting", "running"):
+            if record.state not in ("waiting", "blocked", "running"):
                 raise TaskFailed(f"task {task}: {record.errors[-1]}")
             await wait_any(clock, pause, told)
             pause = min(2 * pause, LONGEST_PAUSE)

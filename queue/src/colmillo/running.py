@@ -20,7 +20,7 @@ from colmillo.operations import CancelRequest
 from colmillo.outcome import Cancel, Discard, Done, Outcome, Retry, Snooze
 from colmillo.store import Again, ClaimedTask, Ending, SetAside, Store, TaskId, Verdict
 from colmillo.task import Task
-from colmillo.verdict import FINISHED, GIVEN_BACK, error_text, failed, verdict_of
+from colmillo.verdict import FINISHED, GIVEN_BACK, error_text, failed, handed_on, verdict_of
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -233,9 +233,10 @@ def begun(work: Coroutine[Any, Any, T], name: str) -> asyncio.Task[T]:
 async def work(run: Run, values: dict[str, object]) -> Outcome | None:
     """Calls the function. Its attempt to end the program is a failure like others."""
     try:
-        return await run.known.call(run.context, values)
+        outcome = await run.known.call(run.context, values)
     except SystemExit as error:
         raise RuntimeError(f"the function called exit({error.code!r})") from error
+    return handed_on(outcome) if run.claimed.linked else outcome
 
 
 def fields(claimed: ClaimedTask) -> dict[str, object]:

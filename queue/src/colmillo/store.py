@@ -20,6 +20,7 @@ from uuid import UUID
 
 from colmillo.controls import ControlStore
 from colmillo.errors import InvalidTask
+from colmillo.flow_store import FlowStore
 from colmillo.housekeeping import Housekeeping
 from colmillo.operations import Operations
 from colmillo.payload import with_headers
@@ -151,7 +152,8 @@ class ClaimedTask(NamedTuple):
     """A task that this worker owns until its worker lease ends.
 
     ``crashes`` is how many workers died while it was theirs; ``limited``, whether its queue has
-    limits. A tuple, because one is made for every task; give and read its fields by name.
+    limits; ``linked``, whether it is part of a flow. A tuple, because one is made for every
+    task; give and read its fields by name.
     """
 
     id: TaskId
@@ -166,11 +168,14 @@ class ClaimedTask(NamedTuple):
     priority: int = 0
     crashes: int = 0
     limited: bool = False
+    linked: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finish:
-    """Done: the task is removed."""
+    """Done: the task is removed. The ``result`` (JSON text) is for its children in a flow."""
+
+    result: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,7 +211,7 @@ class SetAside:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FinishWith:
-    """Done: the task is removed, and its result (JSON text) kept for so long."""
+    """Done: the task is removed, its result (JSON text) kept for so long, and for its children."""
 
     result: str
     keep: timedelta
@@ -218,18 +223,24 @@ Verdict = Finish | Again | SetAside | FinishWith
 class Settlement(NamedTuple):
     """One verdict over one claim. Matches on id and lease, or changes nothing.
 
+    ``linked`` is what the claim said: the end of a task of a flow changes nothing without it.
     A tuple as `ClaimedTask` is one.
     """
 
     id: TaskId
     lease: int
     verdict: Verdict
+    linked: bool = False
 
 
 class State(StrEnum):
-    """Where a task is. The archive's endings are states too: a task has one story."""
+    """Where a task is. The archive's endings are states too: a task has one story.
+
+    A blocked one waits for other tasks of its flow; see `colmillo.flows`.
+    """
 
     WAITING = "waiting"
+    BLOCKED = "blocked"
     RUNNING = "running"
     FAILED = "failed"
     CANCELLED = "cancelled"
@@ -242,6 +253,7 @@ class TaskRecord:
     """What the store knows of a task, live or archived. For people and tests, not for workers.
 
     ``unique_hash`` is the key as it is held (`colmillo.unique.held_hash`), None without one.
+    The ``run_at`` of a blocked task is `colmillo.flow_store.NEVER`.
     """
 
     id: TaskId
@@ -270,7 +282,7 @@ class Rescued:
     quarantined: tuple[TaskId, ...]
 
 
-class Store(Operations, ControlStore, Housekeeping, Protocol):
+class Store(Operations, ControlStore, Housekeeping, FlowStore, Protocol):
     """A place where tasks live. See the module's docstring for what all methods guarantee.
 
     Any method may raise the driver's own errors when the database cannot be reached.
@@ -302,8 +314,12 @@ class Store(Operations, ControlStore, Housekeeping, Protocol):
     async def settle(
         self, settlements: Sequence[Settlement], *, connection: object | None = None
     ) -> frozenset[TaskId]:
-        """Carries the verdicts out in one statement; returns the ids that were *not* settled
-        because their lease number is no longer current (the lease was lost)."""
+        """Carries the verdicts out; returns the ids that were *not* settled because their lease
+        number is no longer current (the lease was lost).
+
+        The end of a task of a flow is passed on to its children, without a ``connection`` at
+        once, else when the same verdict is settled again without one, or by the next `rescue`.
+        """
         ...
 
     async def release_strays(self, worker: WorkerId, running: Sequence[TaskId]) -> int:
@@ -329,7 +345,8 @@ class Store(Operations, ControlStore, Housekeeping, Protocol):
         """Makes the tasks of workers without a living lease wait again.
 
         A task whose workers died ``max_crashes`` times while running it is quarantined.
-        Degrades per row: one odd task never keeps the others from being rescued.
+        Degrades per row: one odd task never keeps the others from being rescued. Also passes
+        on to their children the ends of tasks of flows that were not passed on yet.
         """
         ...
 
@@ -356,8 +373,9 @@ class Store(Operations, ControlStore, Housekeeping, Protocol):
     async def next_due(self, queues: Sequence[str]) -> timedelta | None:
         """How long until the earliest waiting task of these queues is due.
 
-        Zero when one is due already, None when nothing waits, or only for running tasks of
-        limited queues to end. A task of a queue with a rate is due when its token is.
+        Zero when one is due already, None when nothing waits (blocked tasks aside), or only for
+        running tasks of limited queues to end. A task of a queue with a rate is due when its
+        token is.
         """
         ...
 
@@ -377,24 +395,3 @@ class Store(Operations, ControlStore, Housekeeping, Protocol):
         ``wake(CANCELS)`` (of `colmillo.operations`) says that running tasks are to be cancelled.
         """
         ...
-
-
-__all__ = [
-    "Again",
-    "ClaimedTask",
-    "Ending",
-    "Enqueued",
-    "Finish",
-    "FinishWith",
-    "Happened",
-    "NewTask",
-    "Rescued",
-    "SetAside",
-    "Settlement",
-    "State",
-    "Store",
-    "TaskId",
-    "TaskRecord",
-    "Verdict",
-    "WorkerId",
-]

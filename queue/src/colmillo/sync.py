@@ -6,14 +6,17 @@ async. The statements and the answers are those of `colmillo.Queue`.
 """
 
 from collections.abc import Coroutine, Iterable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from colmillo.context import Context
 from colmillo.foreign import Adapter, blocking
 from colmillo.postgres import PostgresStore
 from colmillo.queue import Outgoing, Queue
 from colmillo.schema import DEFAULT_SCHEMA
-from colmillo.store import Enqueued, NewTask
+from colmillo.store import Enqueued, NewTask, TaskId
+
+if TYPE_CHECKING:
+    from colmillo.flows import Flow
 
 T = TypeVar("T")
 
@@ -46,6 +49,14 @@ class SyncQueue:
             TypeError: the connection is of another kind.
         """
         return at_once(self._queue.enqueue_many(new, connection=_checked(connection)))
+
+    def enqueue_flow(self, flow: "Flow", *, connection: object) -> list[TaskId]:
+        """Adds the tasks of a flow and answers with their ids; see `Queue.enqueue_flow`.
+
+        Raises:
+            TypeError: the connection is of another kind.
+        """
+        return at_once(self._queue.enqueue_flow(flow, connection=_checked(connection)))
 
 
 def complete(context: Context[Any], *, connection: object) -> None:

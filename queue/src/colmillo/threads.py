@@ -7,7 +7,7 @@ from contextvars import copy_context
 from queue import SimpleQueue
 from typing import Any, Generic, TypeVar
 
-from colmillo.context import Context
+from colmillo.context import Context, Ended
 from colmillo.queue import Queue
 from colmillo.store import ClaimedTask
 
@@ -52,6 +52,10 @@ class ThreadContext(Generic[R_co]):
     def check_lease(self) -> None:
         """Raises `LeaseLost` when, as far as this worker can tell, another may own the task."""
         self._context.check_lease()
+
+    def parents(self) -> list[Ended]:
+        """The tasks that this one waited for in its flow; see `Context.parents`."""
+        return self.wait(self._context.parents())
 
     def wait(self, call: Coroutine[Any, Any, T]) -> T:
         """Runs the coroutine on the worker's loop, and returns or raises what it does."""

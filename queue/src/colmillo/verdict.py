@@ -18,22 +18,43 @@ RESULT_BYTES = 1_000_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kept(Done):
-    """Done, with the result as JSON text, and for how long it is kept."""
+    """Done, with the result as JSON text, and for how long it is kept (None: for the tasks that
+    wait for this one, only)."""
 
     text: str
-    keep: timedelta
+    keep: timedelta | None
 
 
-def kept(done: Done, keep: timedelta) -> Kept:
+def kept(done: Done, keep: timedelta | None) -> Kept:
     """The outcome with its result to be kept.
 
     Raises:
         TypeError, ValueError: JSON cannot carry the result, or it is too long.
     """
-    text = json.dumps(done.result, allow_nan=False, separators=(",", ":"))
+    return Kept(text=json_result(done.result), keep=keep)
+
+
+def json_result(result: object) -> str:
+    """The result as JSON text.
+
+    Raises:
+        TypeError, ValueError: JSON cannot carry the result, or it is too long.
+    """
+    text = json.dumps(result, allow_nan=False, separators=(",", ":"))
     if len(text) > RESULT_BYTES:
         raise ValueError(f"the result takes {len(text):,} bytes, more than {RESULT_BYTES:,}")
-    return Kept(text=text, keep=keep)
+    return text
+
+
+def handed_on(outcome: Outcome | None) -> Outcome | None:
+    """The outcome of a task of a flow, its result made ready for those that wait for it.
+
+    Raises:
+        TypeError, ValueError: JSON cannot carry the result, or it is too long.
+    """
+    if not isinstance(outcome, Done) or isinstance(outcome, Kept) or outcome.result is None:
+        return outcome
+    return kept(outcome, None)
 
 
 GIVEN_BACK = Again(delay=None, keep_attempt=False)
@@ -44,9 +65,11 @@ def verdict_of(outcome: Outcome, claimed: ClaimedTask, backoff: Backoff, rng: Ra
     """The verdict for a function that returned."""
     match outcome:
         case Done():
-            if isinstance(outcome, Kept):
-                return FinishWith(result=outcome.text, keep=outcome.keep)
-            return FINISHED
+            if not isinstance(outcome, Kept):
+                return FINISHED
+            if outcome.keep is None:
+                return Finish(result=outcome.text)
+            return FinishWith(result=outcome.text, keep=outcome.keep)
         case Retry(why=why, after=after):
             return failed(why or "asked to be run again", claimed, backoff, rng, after=after)
         case Snooze(delay=delay):

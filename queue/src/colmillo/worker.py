@@ -247,7 +247,8 @@ class Worker:
 
     def _ended(self, claimed: ClaimedTask, verdict: Verdict, completed: bool) -> None:
         self._verdicts["given_back" if verdict is GIVEN_BACK else type(verdict).__name__] += 1
-        self._settler.put(Settlement(claimed.id, claimed.lease, verdict), completed=completed)
+        settlement = Settlement(claimed.id, claimed.lease, verdict, claimed.linked)
+        self._settler.put(settlement, completed=completed)
         self._claimer.slot_freed(claimed.queue)
 
     def _settled(self) -> None:

@@ -1,5 +1,6 @@
 -- Archives as cancelled those of the tasks that wait. What a claim holds at the moment is left
--- alone: nobody ever waits for a cancel. Index: tasks_pkey.
+-- alone: nobody ever waits for a cancel. Children hear of it by follow_up.
+-- Index: tasks_pkey, dependencies_pkey.
 -- $1 ids, $2 reasons, $3 errors kept.
 WITH asked AS MATERIALIZED (
     SELECT * FROM unnest($1::bigint[], $2::text[]) AS given (id, why)
@@ -18,14 +19,25 @@ gone AS (
         AND task.id = asked.id
         AND task.worker IS NULL
     RETURNING task.*, asked.why
+),
+closed AS (
+    UPDATE {schema}.dependencies
+    SET open = false, outcome = 'cancelled'
+    WHERE parent = ANY (ARRAY(SELECT gone.id FROM gone WHERE gone.linked)) AND open
+),
+noted AS (
+    INSERT INTO {schema}.followups (task)
+    SELECT id FROM gone WHERE linked
+    ON CONFLICT (task) DO NOTHING
 )
 INSERT INTO {schema}.archive (
     id, run_at, enqueued_at, archived_at, worker, lease, attempt, max_attempts, priority,
     crashes, ending, queue, name, concurrency_key, payload, unique_hash, errors
 )
 SELECT
-    id, run_at, enqueued_at, statement_timestamp(), worker, lease, attempt, max_attempts,
-    priority, crashes, 'cancelled', queue, name, concurrency_key, payload, unique_hash,
+    id, CASE run_at WHEN 'infinity' THEN statement_timestamp() ELSE run_at END, enqueued_at,
+    statement_timestamp(), worker, lease, attempt, max_attempts, priority, crashes, 'cancelled',
+    queue, name, concurrency_key, payload, unique_hash,
     (errors || why)[greatest(1, coalesce(cardinality(errors), 0) + 2 - $3::integer):]
 FROM gone
 RETURNING id

@@ -109,13 +109,13 @@ claimed AS (
         AND EXISTS (SELECT FROM alive)
     RETURNING
         task.id, task.lease, task.name, task.queue, task.payload, task.attempt,
-        task.max_attempts, task.enqueued_at, task.run_at, task.priority, task.crashes
+        task.max_attempts, task.enqueued_at, task.run_at, task.priority, task.crashes, task.linked
 )
 SELECT
     id, lease, name, queue, payload, attempt, max_attempts, enqueued_at, run_at, priority, crashes,
-    false AS limited
+    false AS limited, linked
 FROM claimed
 UNION ALL
-SELECT NULL, NULL, NULL, limited.queue, NULL, NULL, NULL, NULL, NULL, NULL, NULL, true
+SELECT NULL, NULL, NULL, limited.queue, NULL, NULL, NULL, NULL, NULL, NULL, NULL, true, NULL
 FROM limited
 ORDER BY priority DESC, run_at, id

@@ -276,7 +276,7 @@ claimed AS (
     WHERE task.id = ANY ((SELECT start.ids FROM start)::bigint[]) AND task.worker IS NULL
     RETURNING
         task.id, task.lease, task.name, task.queue, task.payload, task.attempt,
-        task.max_attempts, task.enqueued_at, task.run_at, task.priority, task.crashes,
+        task.max_attempts, task.enqueued_at, task.run_at, task.priority, task.crashes, task.linked,
         task.slot
 ),
 holder AS MATERIALIZED (
@@ -360,11 +360,11 @@ SELECT
     coalesce((SELECT chance.room FROM chance), 0) AS attempt,
     (SELECT count(*) FROM candidate)::integer AS max_attempts, NULL::timestamptz AS enqueued_at,
     NULL::timestamptz AS run_at, NULL::smallint AS priority, NULL::smallint AS crashes,
-    true AS limited
+    true AS limited, NULL::boolean AS linked
 FROM rule
 UNION ALL
 SELECT
     id, lease, name, queue, payload, attempt, max_attempts, enqueued_at, run_at, priority, crashes,
-    true
+    true, linked
 FROM claimed
 ORDER BY priority DESC, run_at, id

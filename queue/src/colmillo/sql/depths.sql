@@ -1,5 +1,6 @@
 -- How many tasks of each queue are due, wait for later and run, and for how long the oldest has
--- been due. Reads the live table whole: for measures, now and then.
+-- been due; tasks that wait for others aside. Reads the live table whole: for measures, now and
+-- then.
 SELECT
     queue,
     count(*) FILTER (WHERE worker IS NULL AND run_at <= statement_timestamp()) AS due,
@@ -9,4 +10,5 @@ SELECT
         WHERE worker IS NULL AND run_at <= statement_timestamp()
     ) AS oldest
 FROM {schema}.tasks
+WHERE run_at < 'infinity'
 GROUP BY queue

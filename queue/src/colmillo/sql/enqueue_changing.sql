@@ -6,7 +6,8 @@
 -- Three steps, each by hash, one after the other: hashes of periods, new tasks, locks on waiting
 -- holders. So two calls never wait for each other in a ring. A running task is never locked,
 -- except one that was claimed while this statement waited for it. A changed task is not parked
--- any more: the next claim sees where it belongs.
+-- any more: the next claim sees where it belongs. A task that waits for its parents goes on
+-- waiting for them.
 -- Hashes whose period was over an hour ago are dropped on the way, up to two for each new one.
 -- $1 queues, $2 names, $3 payloads, $4 priorities, $5 max_attempts, $6 run_at, $7 delays in
 -- seconds, $8 concurrency keys, $9 unique hashes, $10 periods in microseconds, $11 states,
@@ -90,7 +91,11 @@ locked AS MATERIALIZED (
         task.worker IS NULL
         AND (
             input.duplicate = 'replace'
-            OR (input.duplicate = 'earlier' AND input.run_at < task.run_at)
+            OR (
+                input.duplicate = 'earlier'
+                AND input.run_at < task.run_at
+                AND task.run_at < 'infinity'
+            )
         )
         AND input.id NOT IN (SELECT inserted.id FROM inserted)
     ORDER BY input.unique_hash
@@ -105,7 +110,7 @@ changed AS (
             WHEN 'replace' THEN locked.concurrency_key
             ELSE task.concurrency_key
         END,
-        run_at = locked.run_at,
+        run_at = CASE task.run_at WHEN 'infinity' THEN task.run_at ELSE locked.run_at END,
         parked = false
     FROM locked
     WHERE task.id = locked.id AND task.worker IS NULL
@@ -120,7 +125,11 @@ SELECT
             AND holder.worker IS NULL
             AND (
                 input.duplicate = 'replace'
-                OR (input.duplicate = 'earlier' AND input.run_at < holder.run_at)
+                OR (
+                    input.duplicate = 'earlier'
+                    AND input.run_at < holder.run_at
+                    AND holder.run_at < 'infinity'
+                )
             )
             THEN NULL
         ELSE coalesce(holder.id, kept.task)

@@ -2,11 +2,16 @@
 -- one row. Index: tasks_pkey, slots_pkey, key_slots_pkey.
 -- The slots that tasks of limited queues held are free with that; workers are told when a queue
 -- had none. The answer names the keys of such slots: who asked looks for parked tasks of theirs.
+-- A task of a flow is left alone: settle_linked ends it.
 -- $1 ids, $2 leases, $3 channel (null tells nobody).
 WITH gone AS (
     DELETE FROM {schema}.tasks AS task
     USING unnest($1::bigint[], $2::integer[]) AS given (id, lease)
-    WHERE task.id = given.id AND task.lease = given.lease AND task.worker IS NOT NULL
+    WHERE
+        task.id = given.id
+        AND task.lease = given.lease
+        AND task.worker IS NOT NULL
+        AND NOT task.linked
     RETURNING
         task.id, task.lease, task.queue, task.slot, task.concurrency_key, task.key_slot
 ),

@@ -2,13 +2,18 @@
 -- waits for them. Drops results whose time is over, some at a time, which is faster than they
 -- come. Slots and answer as with `finish`. Index: tasks_pkey, results_end, slots_pkey,
 -- key_slots_pkey.
+-- A task of a flow is left alone: settle_linked ends it.
 -- $1 ids, $2 leases, $3 results, $4 for how many seconds each is kept, $5 channel of results,
 -- $6 channel (null tells nobody).
 WITH gone AS (
     DELETE FROM {schema}.tasks AS task
     USING unnest($1::bigint[], $2::integer[], $3::text[], $4::double precision[])
         AS given (id, lease, result, keep)
-    WHERE task.id = given.id AND task.lease = given.lease AND task.worker IS NOT NULL
+    WHERE
+        task.id = given.id
+        AND task.lease = given.lease
+        AND task.worker IS NOT NULL
+        AND NOT task.linked
     RETURNING
         task.id, task.lease, task.queue, task.slot, task.concurrency_key, task.key_slot,
         given.result, given.keep

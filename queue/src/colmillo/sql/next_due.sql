@@ -1,6 +1,7 @@
 -- How long until the earliest waiting task of the queues is due, negative when it is already;
 -- null when nothing waits that may start: where a queue has no free slot, or a key none, a settle
--- has to come first, which tells. With a rate a task is due when its token is.
+-- has to come first, which tells. With a rate a task is due when its token is. What waits
+-- for its parents is due at no known time.
 -- Index: tasks_waiting, one hop per queue and priority, from the floors on (see the claim).
 -- $1 queues, $2 queues, $3 priorities, $4 due times and $5 ids of the floors.
 WITH RECURSIVE floor AS MATERIALIZED (
@@ -83,6 +84,7 @@ CROSS JOIN LATERAL (
         AND NOT task.parked
         AND task.queue = lane.queue
         AND task.priority = lane.priority
+        AND task.run_at < 'infinity'
         AND (task.run_at, task.id)
         > (coalesce(floor.run_at, '-infinity'), coalesce(floor.id, 0))
     ORDER BY task.run_at, task.id

@@ -3,7 +3,10 @@ WITH live AS (
     SELECT
         queue,
         count(*) FILTER (WHERE worker IS NULL AND run_at <= statement_timestamp()) AS due,
-        count(*) FILTER (WHERE worker IS NULL AND run_at > statement_timestamp()) AS later,
+        count(*) FILTER (
+            WHERE worker IS NULL AND run_at > statement_timestamp() AND run_at < 'infinity'
+        ) AS later,
+        count(*) FILTER (WHERE worker IS NULL AND run_at = 'infinity') AS blocked,
         count(*) FILTER (WHERE worker IS NOT NULL) AS running,
         min(run_at) FILTER (WHERE worker IS NULL AND run_at <= statement_timestamp()) AS oldest
     FROM {schema}.tasks
@@ -23,6 +26,7 @@ SELECT
     names.queue,
     coalesce(live.due, 0) AS due,
     coalesce(live.later, 0) AS later,
+    coalesce(live.blocked, 0) AS blocked,
     coalesce(live.running, 0) AS running,
     coalesce(past.archived, 0) AS archived,
     live.oldest,

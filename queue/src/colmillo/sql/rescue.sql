@@ -1,6 +1,7 @@
 -- Makes orphaned tasks wait again where they stood, the attempt counted; those that crashed
--- too often go to the archive. The caller holds the rows' locks. Their slots are free with that.
--- Index: tasks_pkey, slots_pkey, key_slots_pkey.
+-- too often go to the archive. The caller holds the rows' locks. Their slots are free with that;
+-- children hear of an end by follow_up.
+-- Index: tasks_pkey, slots_pkey, key_slots_pkey, dependencies_pkey.
 -- $1 ids, $2 crashes that are too many, $3 errors kept.
 WITH gone AS (
     DELETE FROM {schema}.tasks
@@ -20,6 +21,16 @@ archived AS (
             greatest(1, coalesce(cardinality(errors), 0) + 2 - $3::integer):
         ]
     FROM gone
+),
+closed AS (
+    UPDATE {schema}.dependencies
+    SET open = false, outcome = 'quarantined'
+    WHERE parent = ANY (ARRAY(SELECT gone.id FROM gone WHERE gone.linked)) AND open
+),
+noted AS (
+    INSERT INTO {schema}.followups (task)
+    SELECT id FROM gone WHERE linked
+    ON CONFLICT (task) DO NOTHING
 ),
 released AS (
     UPDATE {schema}.tasks

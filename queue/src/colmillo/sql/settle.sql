@@ -3,7 +3,8 @@
 -- which mean nothing without the rows that name the task.
 -- A task whose ending is not null leaves for the archive; one whose delay is not null waits
 -- again (less than 0: due when it was due before); any other is done. The error history keeps its
--- latest entries. Answers with what it settled, in one row.
+-- latest entries. Answers with what it settled, in one row. A task of a flow may wait again;
+-- settle_linked ends it.
 -- $1 ids, $2 leases, $3 endings, $4 delays in seconds, $5 attempts given back (0 or 1),
 -- $6 errors, $7 errors kept, $8 channel (null tells nobody).
 WITH verdict AS MATERIALIZED (
@@ -20,6 +21,7 @@ gone AS (
         AND task.lease = verdict.lease
         AND task.worker IS NOT NULL
         AND verdict.delay IS NULL
+        AND NOT task.linked
     RETURNING task.*, verdict.ending, verdict.error
 ),
 archived AS (

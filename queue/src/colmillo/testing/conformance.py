@@ -26,6 +26,8 @@ import pytest
 from colmillo.testing.suite.claim import ClaimConformance
 from colmillo.testing.suite.controls import ControlConformance
 from colmillo.testing.suite.enqueue import EnqueueConformance
+from colmillo.testing.suite.flows import FlowConformance
+from colmillo.testing.suite.flows_failing import FailingFlowConformance
 from colmillo.testing.suite.harness import Harness
 from colmillo.testing.suite.housekeeping import HousekeepingConformance
 from colmillo.testing.suite.leases import LeaseConformance
@@ -58,6 +60,8 @@ class StoreConformance(
     HousekeepingConformance,
     LimitConformance,
     UniqueConformance,
+    FlowConformance,
+    FailingFlowConformance,
 ):
     """All of it."""
 

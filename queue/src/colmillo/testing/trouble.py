@@ -6,6 +6,7 @@ from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 
 from colmillo.controls import Controls, ScheduleRow
+from colmillo.flow_store import FlowTask, Parent
 from colmillo.housekeeping import Housekept
 from colmillo.limits import Limits
 from colmillo.operations import Cancellation, CancelRequest, Depth, Requeued
@@ -48,6 +49,22 @@ class TroubledStore:
         await self._enter("enqueue")
         answer = await self.inner.enqueue(tasks, connection=connection)
         await self._leave("enqueue")
+        return answer
+
+    async def enqueue_flow(
+        self, tasks: Sequence[FlowTask], *, connection: object | None = None
+    ) -> list[TaskId]:
+        """See `Store.enqueue_flow`."""
+        await self._enter("enqueue_flow")
+        answer = await self.inner.enqueue_flow(tasks, connection=connection)
+        await self._leave("enqueue_flow")
+        return answer
+
+    async def parents(self, task: TaskId) -> Sequence[Parent]:
+        """See `Store.parents`."""
+        await self._enter("parents")
+        answer = await self.inner.parents(task)
+        await self._leave("parents")
         return answer
 
     async def claim(self, worker: WorkerId, room: Mapping[str, int]) -> list[ClaimedTask]:

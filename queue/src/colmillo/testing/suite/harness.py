@@ -85,7 +85,9 @@ async def take_one(store: Store, by: WorkerId) -> ClaimedTask:
 
 async def settle(store: Store, claimed: ClaimedTask, verdict: Verdict) -> bool:
     """Settles one claim; whether it counted."""
-    settlement = Settlement(id=claimed.id, lease=claimed.lease, verdict=verdict)
+    settlement = Settlement(
+        id=claimed.id, lease=claimed.lease, verdict=verdict, linked=claimed.linked
+    )
     lost = await store.settle([settlement])
     assert lost <= {claimed.id}
     return not lost

@@ -1,4 +1,5 @@
--- The live tasks, waiting (worker is null) or running. Rows leave when they are done. No index
+-- The live tasks, waiting (worker is null) or running. Rows leave when they are done. A task whose
+-- parents in a flow have not ended waits until infinity; linked are all tasks of flows. No index
 -- names a column that a claim changes, and pages keep room for a second version of every row:
 -- a claim then writes next to the old version and touches no index (HOT). What it changes stands
 -- together, so that the log carries little else. Vacuum comes early and unthrottled: the table
@@ -17,6 +18,7 @@ CREATE TABLE {schema}.tasks (
     priority smallint NOT NULL DEFAULT 0,
     crashes smallint NOT NULL DEFAULT 0,
     parked boolean NOT NULL DEFAULT false,
+    linked boolean NOT NULL DEFAULT false,
     queue text NOT NULL,
     name text NOT NULL,
     concurrency_key text,
