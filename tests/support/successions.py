@@ -160,8 +160,7 @@ def _changed(draw: st.DrawFn, shown: Shown, gone: list[Post]) -> Shown:
             at = 0 if change == "new" else place
             left[at:at] = fresh
         case "edit" if left:
-            field = draw(st.sampled_from(["guid", "link", "title", "date"]))
-            left[place % len(left)] = replace(left[place % len(left)], **{field: draw(numbers)})
+            left[place % len(left)] = _edited(draw, left[place % len(left)])
         case "cut":
             del left[place:]
         case "shuffle":
@@ -173,6 +172,20 @@ def _changed(draw: st.DrawFn, shown: Shown, gone: list[Post]) -> Shown:
         case _:
             return _reframed(draw, shown)
     return replace(shown, posts=tuple(left))
+
+
+def _edited(draw: st.DrawFn, post: Post) -> Post:
+    match draw(st.sampled_from(("guid", "link", "title", "date", "extra"))):
+        case "guid":
+            return replace(post, guid=draw(guids))
+        case "link":
+            return replace(post, link=draw(numbers))
+        case "title":
+            return replace(post, title=draw(numbers))
+        case "date":
+            return replace(post, date=draw(numbers))
+        case _:
+            return replace(post, extra=draw(extras))
 
 
 def _reframed(draw: st.DrawFn, shown: Shown) -> Shown:

@@ -19,6 +19,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from types import TracebackType
+from typing import Self
 
 from heraldo_sync.documents import not_a_feed, takes_too_long
 from heraldo_sync.errors import ParserUnavailable
@@ -69,7 +70,7 @@ class Parser:
         self._idle: asyncio.LifoQueue[_Child] = asyncio.LifoQueue()
         self._children = [_Child() for _ in range(workers)]
 
-    async def __aenter__(self) -> "Parser":
+    async def __aenter__(self) -> Self:
         for child in self._children:
             self._idle.put_nowait(child)
         return self
