@@ -86,7 +86,7 @@ async def stored(services: SyncServices, feed_id: int) -> list[tuple[object, ...
 
 
 @settings(
-    max_examples=60,
+    max_examples=40,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
