@@ -84,12 +84,12 @@ def test_an_entry_s_base_is_its_own() -> None:
 
 
 def test_content_in_the_channel_s_head_does_not_change_the_first_entry() -> None:
-    """With it the second description would not count as content."""
+    """With it the second of three descriptions would not count as content."""
     space = "xmlns:itunes='http://www.itunes.com/DTDs/PodCast-1.0.dtd'"
     head = f"<description>c</description><itunes:summary {space}>c</itunes:summary>"
-    item = "<item><guid>%d</guid><description>a</description><description>long</description></item>"
-    first, second = entries(item % 1 + item % 2, head)
-    assert first.html == second.html == "long"
+    texts = "".join(f"<description>{text}</description>" for text in "abc")
+    first, second = entries("".join(f"<item><guid>{n}</guid>{texts}</item>" for n in "12"), head)
+    assert first.html == second.html == "b"
 
 
 def test_a_tag_with_as_many_attributes_as_any_feed_needs() -> None:

@@ -169,6 +169,34 @@ def test_a_guid_that_comes_again_means_reading_all() -> None:
     assert seen(RSS % (b"now", again + item(1))) is None
 
 
+def test_a_feed_that_says_something_else_of_itself_means_reading_all() -> None:
+    """To feedparser this title, behind the items, belongs to the last of them if that has one."""
+    rdf = (
+        b"<rdf:RDF xmlns:rdf='http://www.w3.org/1999/02/22-rdf-syntax-ns#'"
+        b" xmlns='http://purl.org/rss/1.0/'>%s<channel><title>T</title></channel></rdf:RDF>"
+    )
+    untitled = b"<item><link>http://example.org/1</link></item>"
+    known = seen(rdf % untitled)
+    assert known is not None
+    document = gate.outline(rdf % (item(2) + untitled), URL, None)
+    assert document is not None
+    assert gate.unseen(document, known) == [0]
+    parsed = full(document.only([0]), gate.TRIMMED_TYPE)
+    assert parsed.separable
+    assert full(document.spans.body).title == "T" != parsed.title
+    assert gate.joined(document, known, [0], parsed) is None
+
+
+def test_an_item_in_another_encoding_is_another_item() -> None:
+    body = RSS % (b"now", item(1) + b"<item><guid>2</guid><title>\xf0</title></item>")
+    known = seen(body, "text/xml; charset=koi8-r")
+    assert known is not None
+    for charset, new in (("koi8-r", []), ("cp1251", [1])):
+        document = gate.outline(body, URL, f"text/xml; charset={charset}")
+        assert document is not None
+        assert gate.unseen(document, known) == new
+
+
 def test_dates_of_known_items_count_for_the_order() -> None:
     """The document ascends, which the two new entries alone do not show."""
     undated = b"<item><guid>%d</guid><title>t</title></item>"

@@ -81,7 +81,6 @@ def outline(body: bytes, url: str, content_type: str | None) -> Outline | None:
         hashes=tuple(_hash(view[start:end]) for start, end in spans.places),
         frame=_hash(
             _revision(),
-            charset.encode(),
             without_credentials(url).encode("utf-8", "surrogatepass"),
             _VOLATILE.sub(_steady, spans.head),
             _VOLATILE.sub(_steady, spans.tail),
