@@ -85,8 +85,8 @@ def test_an_entry_s_base_is_its_own() -> None:
 
 def test_content_in_the_channel_s_head_does_not_change_the_first_entry() -> None:
     """With it the second of three descriptions would not count as content."""
-    space = "xmlns:itunes='http://www.itunes.com/DTDs/PodCast-1.0.dtd'"
-    head = f"<description>c</description><itunes:summary {space}>c</itunes:summary>"
+    space = "xmlns:c='http://purl.org/rss/1.0/modules/content/'"
+    head = f"<c:encoded {space}>c</c:encoded>"
     texts = "".join(f"<description>{text}</description>" for text in "abc")
     first, second = entries("".join(f"<item><guid>{n}</guid>{texts}</item>" for n in "12"), head)
     assert first.html == second.html == "b"

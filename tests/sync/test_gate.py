@@ -1,6 +1,7 @@
 """Reading only the new items equals reading all: on our own documents, and where it must not."""
 
 import random
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -195,6 +196,26 @@ def test_an_item_in_another_encoding_is_another_item() -> None:
         document = gate.outline(body, URL, f"text/xml; charset={charset}")
         assert document is not None
         assert gate.unseen(document, known) == new
+
+
+@pytest.mark.parametrize("text", [b"<updated>", b"<!--", b"<![CDATA[", b"<?", b"<!", b"]]>"])
+@pytest.mark.parametrize("around", [b"%s", b"<?%s?>", b"<!%s>", b"<!--%s-->", b"<![CDATA[%s]]>"])
+@pytest.mark.parametrize("place", ["head", "tail"])
+def test_time_grows_with_the_size_alone(text: bytes, around: bytes, place: str) -> None:
+    around %= text * (400_000 // len(text))
+    body = around + item(1) if place == "head" else item(1) + around
+    before = time.process_time()
+    gate.outline(b"<rss>" + body + b"</rss>", URL, None)
+    # At least ten times what it takes; what goes over anything again takes minutes.
+    assert time.process_time() - before < 1.0
+
+
+def test_a_date_in_a_text_is_text() -> None:
+    around = b"<rss><channel><title><![CDATA[<updated>%s</updated>]]></title>%s</channel></rss>"
+    known = seen(around % (b"1", item(1)))
+    assert known is not None
+    assert places(around % (b"1", item(1)), known) == []
+    assert places(around % (b"2", item(1)), known) is None
 
 
 def test_dates_of_known_items_count_for_the_order() -> None:

@@ -117,6 +117,15 @@ async def test_a_year_of_a_blog_is_read_in_parts(
     assert len(await stored(services, feed_id)) == 39 + 1
 
 
+async def test_large_documents_are_read_in_parts_too(services: SyncServices) -> None:
+    feed_id = await new_feed(services)
+    text = b"Text " * 20_000
+    for last, read_as in ((10, "all"), (11, "some"), (11, "nothing")):
+        body = rss("blog", list(range(last - 9, last + 1)))[0].replace(b"Text", text)
+        assert len(body) > 500_000
+        assert await check(services, feed_id, body, whole=False) == read_as
+
+
 async def test_a_familiar_body_goes_to_no_parser(
     services: SyncServices, parser: CountingParser
 ) -> None:
@@ -144,3 +153,15 @@ async def test_a_familiar_body_goes_to_no_parser(
         assert await check_feed(services, feed_id) == 1
         assert len(parser.given) == 2
         assert await check_feed(services, feed_id) == 0
+
+
+async def test_what_is_kept_of_the_items_is_written_when_it_changes(services: SyncServices) -> None:
+    feed_id = await new_feed(services)
+    versions: list[str] = []
+    for text in (b"Q & A", b"A & Q", b"Text", b"<b>Text"):
+        body = rss("blog", [1, 2])[0].replace(b"Text", text)
+        assert await check(services, feed_id, body, whole=True) == "all"
+        versions.append(await services.pool.fetchval("SELECT xmin::text FROM feed_items"))
+    # Broken twice, whole, broken.
+    assert versions[0] == versions[1]
+    assert len(set(versions)) == 3

@@ -34,9 +34,10 @@ _ITEM = struct.Struct(f">{_HASH}s{_HASH}sq")
 _NO_DATE = -(2**63)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-# What changes at every request and is not kept. Comments and CDATA first: they are text.
+# What changes at every request and is not kept. Before it what it could stand in as mere text,
+# cut as `split` cuts it, which has found an end for each.
 _VOLATILE = re.compile(
-    rb"<!--[\s\S]*?-->|<!\[CDATA\[[\s\S]*?\]\]>|"
+    rb"<!--[\s\S]*?-->|<!\[CDATA\[[\s\S]*?\]\]>|<\?[\s\S]*?\?>|<![^>]*>|"
     rb"<(lastBuildDate|pubDate|updated|modified|dc:date|dcterms:modified|openSearch:totalResults)>"
     rb"[\w\s:,.+-]{0,64}</\1>"
 )
