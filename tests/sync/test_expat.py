@@ -1,6 +1,6 @@
 """Our SAX driver inside feedparser: what it leaves as it was, what it mends, what it sees."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +12,7 @@ import pytest
 
 from heraldo_sync import xml_feed
 from heraldo_sync.documents import read_document
-from heraldo_sync.expat import MAX_ATTRIBUTES, Watch, watching
+from heraldo_sync.expat import MAX_ATTRIBUTES, MAX_DEPTH, MAX_ITEMS, Watch, watching
 from heraldo_sync.model import Failed, ParsedEntry, ParsedFeed, Reason
 
 FEEDS = Path(__file__).parent / "feeds"
@@ -92,11 +92,26 @@ def test_content_in_the_channel_s_head_does_not_change_the_first_entry() -> None
     assert first.html == second.html == "b"
 
 
-def test_a_tag_with_as_many_attributes_as_any_feed_needs() -> None:
-    tag = "<item><guid>1</guid><b {}/></item>"
-    text = "<rss><channel>" + tag + "</channel></rss>"
-    for count, fits in ((MAX_ATTRIBUTES, True), (MAX_ATTRIBUTES + 1, False)):
-        attributes = " ".join(f"a{number}=''" for number in range(count))
-        feed = read_document(text.format(attributes).encode(), URL, None)
+def attributes(count: int) -> str:
+    return "<item><b " + " ".join(f"a{number}=''" for number in range(count)) + "/></item>"
+
+
+def levels(count: int) -> str:
+    # Three are there already: rss, channel, item.
+    return "<item>" + "<b>" * (count - 3) + "</b>" * (count - 3) + "</item>"
+
+
+def items(count: int) -> str:
+    return "<item/>" * count
+
+
+@pytest.mark.parametrize(
+    ("make", "most"),
+    [(attributes, MAX_ATTRIBUTES), (levels, MAX_DEPTH), (items, MAX_ITEMS)],
+)
+def test_as_much_as_any_feed_needs(make: Callable[[int], str], most: int) -> None:
+    for count, fits in ((most, True), (most + 1, False)):
+        text = f"<rss version='2.0'><channel>{make(count)}</channel></rss>"
+        feed = read_document(text.encode(), URL, None)
         assert isinstance(feed, ParsedFeed) == fits
         assert fits or (isinstance(feed, Failed) and feed.reason is Reason.PARSE_TIMEOUT)

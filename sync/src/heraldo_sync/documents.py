@@ -1,7 +1,7 @@
 """A document, whatever it is, read in this very process: what the parser process does."""
 
 from heraldo_sync.detect import Kind, detect
-from heraldo_sync.expat import TooManyAttributes
+from heraldo_sync.expat import TooMuch
 from heraldo_sync.json_feed import parse_json_feed
 from heraldo_sync.model import Failed, ParsedFeed, Reason
 from heraldo_sync.urls import without_credentials
@@ -16,7 +16,7 @@ def read_document(body: bytes, url: str, content_type: str | None) -> ParsedFeed
     """
     try:
         return _read(body, without_credentials(url), content_type)
-    except TooManyAttributes:
+    except TooMuch:
         return takes_too_long()
 
 

@@ -17,7 +17,10 @@ import feedparser.api
 
 from heraldo_sync.errors import SyncError
 
+# Far more than any feed has. feedparser's time for a document of megabytes of these is minutes.
 MAX_ATTRIBUTES = 1_000
+MAX_DEPTH = 1_000
+MAX_ITEMS = 20_000
 
 # What feedparser collects, what each entry sets before it uses it, and the stack, which an entry
 # only reads above its own mark. An entry must leave the rest as it found it.
@@ -33,8 +36,8 @@ Name = tuple[str | None, str]
 State = dict[str, Any]
 
 
-class TooManyAttributes(SyncError):
-    """A tag has more attributes than any feed needs."""
+class TooMuch(SyncError):
+    """A tag has more attributes, or a document more levels or items, than any feed."""
 
 
 class Watch:
@@ -44,6 +47,7 @@ class Watch:
     """
 
     def __init__(self) -> None:
+        self.begun = 0
         self.entries = 0
         self.separable = True
         self._before: tuple[State, State] | None = None
@@ -57,6 +61,7 @@ class Watch:
     def started(self, local: str, handler: Any) -> None:
         """An element starts; feedparser has not heard of it."""
         if local.lower() in _ITEMS:
+            self.begun += 1
             # feedparser forgets this after an entry, yet not after a channel's own content.
             handler.hasContent = 0
             if self._declared:
@@ -106,6 +111,7 @@ class Driver(ExpatParser):
     def __init__(self, watch: Watch) -> None:
         super().__init__()
         self._watch = watch
+        self._depth = 0
 
     def reset(self) -> None:
         """Makes the expat parser."""
@@ -123,17 +129,21 @@ class Driver(ExpatParser):
         """An element starts. Names are ``uri local prefix``, the first and last optional.
 
         Raises:
-            TooManyAttributes: feedparser is not to see this tag.
+            TooMuch: feedparser is not to see more of this document.
         """
-        if len(attrs) > MAX_ATTRIBUTES:
-            raise TooManyAttributes
+        self._depth += 1
+        if len(attrs) > MAX_ATTRIBUTES or self._depth > MAX_DEPTH:
+            raise TooMuch
         handler: Any = self.getContentHandler()
         pair = _pair(name)
         self._watch.started(pair[1], handler)
+        if self._watch.begun > MAX_ITEMS:
+            raise TooMuch
         handler.startElementNS(pair, None, _Attributes(attrs))
 
     def end_element_ns(self, name: str) -> None:
         """An element ends."""
+        self._depth -= 1
         handler: Any = self.getContentHandler()
         pair = _pair(name)
         handler.endElementNS(pair, None)

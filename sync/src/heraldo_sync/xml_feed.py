@@ -13,7 +13,7 @@ import feedparser
 
 from heraldo_sync import fields
 from heraldo_sync.charset import declared_charset, in_bytes, repaired, without_entities
-from heraldo_sync.expat import TooManyAttributes, Watch, watching
+from heraldo_sync.expat import TooMuch, Watch, watching
 from heraldo_sync.model import Enclosure, ParsedEntry, ParsedFeed
 
 _HTML_TYPES = frozenset({"text/html", "application/xhtml+xml"})
@@ -48,7 +48,7 @@ def parse_xml_feed(body: bytes, base: str, content_type: str | None) -> ParsedFe
     charset = declared_charset(document, content_type)
     try:
         raw, watch = _parse(document, charset)
-    except TooManyAttributes:
+    except TooMuch:
         raise
     except Exception:
         # Its loose parser fails at character references to nothing, its decoder at odd codecs.
