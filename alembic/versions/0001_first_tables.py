@@ -41,6 +41,12 @@ CREATE TABLE feeds (
 CREATE INDEX feeds_due ON feeds (next_check_at)
     """,
     """
+CREATE TABLE feed_items (
+    feed_id bigint PRIMARY KEY REFERENCES feeds ON DELETE CASCADE,
+    items bytea NOT NULL
+)
+    """,
+    """
 CREATE TABLE entries (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     feed_id bigint NOT NULL REFERENCES feeds ON DELETE CASCADE,

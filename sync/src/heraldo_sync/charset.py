@@ -8,6 +8,11 @@ from heraldo_sync.detect import unicode_encoding
 _CHARSET = re.compile(r"charset\s*=\s*[\"']?([\w.:-]{1,40})", re.IGNORECASE)
 _DECLARATION = re.compile(r"\s*<\?xml\b[^>]{0,200}>", re.IGNORECASE)
 _DECLARED = re.compile(rb"<\?xml[^>]{0,200}?encoding\s*=\s*[\"']([\w.:-]{1,40})", re.IGNORECASE)
+_ASCII_LIKE = re.compile(
+    r"utf-?8|(?:us-)?ascii|iso-?8859-?\d{1,2}|latin-?1|(?:windows-|cp)125\d|koi8-[ru]"
+    r"|gb2312|gbk|gb18030|big5|euc-(?:jp|kr)|shift_jis",
+    re.IGNORECASE,
+)
 _REFERENCE = re.compile(r"&#(x[0-9a-f]{1,8}|[0-9]{1,10});", re.IGNORECASE)
 _PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 _NO_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
@@ -50,6 +55,27 @@ def declared_charset(body: bytes, content_type: str | None) -> str | None:
         return "utf-8"
     found = _CHARSET.search(content_type or "")
     return found[1] if found else None
+
+
+def certain_charset(body: bytes, content_type: str | None) -> str | None:
+    """Returns the encoding that feedparser will read a document in; None if there is any doubt.
+
+    What is ASCII throughout counts as UTF-8: it says the same.
+    """
+    if not body.isascii() and _decodes(body, "utf-8"):
+        return "utf-8"
+    # feedparser takes the last declaration of the first line.
+    line = body[: body.find(b"\n")]
+    if unicode_encoding(body) is not None or line.count(b"encoding=") > 1:
+        return None
+    told = _CHARSET.search(content_type or "")
+    named = _DECLARED.match(line)
+    name = told[1] if told else named[1].decode() if named else "utf-8"
+    # As feedparser does: what is called GB 2312 is often more than that.
+    name = "gb18030" if name.lower() == "gb2312" else name.lower()
+    if not _ASCII_LIKE.fullmatch(name) or not _decodes(body, name):
+        return None
+    return "utf-8" if body.isascii() else name
 
 
 def repaired(body: bytes, charset: str | None) -> bytes:

@@ -1,18 +1,17 @@
 """One check of one feed: ask, read, and keep what is new, in this order of gates.
 
-    304 -> same body -> parse -> identify -> one transaction: entries, deliveries, delivery
-    tasks, the feed's validators and next check
+    304 -> same body -> same items -> parse the new items, or all -> identify -> one
+    transaction: entries, deliveries, delivery tasks, the feed's validators and next check
 
 A crash before the commit repeats the check; after it nothing can be forgotten.
 """
 
-import hashlib
 import logging
-from dataclasses import dataclass
 
 from heraldo_sync.database import Connection
-from heraldo_sync.identity import identify, oldest_first
-from heraldo_sync.model import Failed, Fetched, NotModified, ParsedFeed
+from heraldo_sync.identity import identify
+from heraldo_sync.model import Failed, Fetched, NotModified
+from heraldo_sync.reading import Familiar, Reading, body_hash, read
 from heraldo_sync.schedule import after_failure, after_success
 from heraldo_sync.services import SyncServices
 from heraldo_sync.store import (
@@ -24,19 +23,11 @@ from heraldo_sync.store import (
     lock_feed,
     record_failure,
     record_success,
+    remember_items,
 )
 from heraldo_sync.urls import display
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
-    """A feed that was fetched and parsed. ``body_hash`` is SHA-256 of the body."""
-
-    fetched: Fetched
-    parsed: ParsedFeed
-    body_hash: bytes
 
 
 async def check_feed(services: SyncServices, feed_id: int) -> int:
@@ -53,29 +44,19 @@ async def check_feed(services: SyncServices, feed_id: int) -> int:
                 return 0
             case Reading():
                 return await keep_reading(services, connection, feed.id, answer)
+            case Familiar():
+                await _keep_unchanged(
+                    services, connection, feed, answer.fetched, body_hash=answer.body_hash
+                )
+                return 0
             case Fetched() | NotModified():
                 await _keep_unchanged(services, connection, feed, answer)
                 return 0
 
 
-async def read(services: SyncServices, fetched: Fetched) -> Reading | Failed:
-    """Parses what was fetched."""
-    parsed = await services.parser.parse(
-        fetched.body, url=fetched.url, content_type=fetched.content_type
-    )
-    if isinstance(parsed, Failed):
-        return parsed
-    return Reading(fetched=fetched, parsed=parsed, body_hash=body_hash(fetched.body))
-
-
-def body_hash(body: bytes) -> bytes:
-    """The key of the second gate."""
-    return hashlib.sha256(body).digest()
-
-
 async def _read(
     services: SyncServices, feed: StoredFeed
-) -> Reading | Fetched | NotModified | Failed:
+) -> Reading | Familiar | Fetched | NotModified | Failed:
     """A `Fetched` that comes back as it is has the body that we know already."""
     validators = feed.validators if feed.seen else type(feed.validators)()
     answer = await services.fetcher.fetch(feed.url, validators=validators)
@@ -83,7 +64,7 @@ async def _read(
         return answer
     if feed.seen and body_hash(answer.body) == feed.body_hash:
         return answer
-    return await read(services, answer)
+    return await read(services, answer, seen=feed.items)
 
 
 async def keep_reading(
@@ -94,8 +75,8 @@ async def keep_reading(
     What a feed shows at its very first reading is where it starts, not news.
     """
     known = await lock_feed(connection, feed_id)
-    entries = oldest_first(reading.parsed.entries)
-    entry_ids = await add_entries(connection, feed_id, identify(entries))
+    entry_ids = await add_entries(connection, feed_id, identify(reading.entries))
+    await remember_items(connection, feed_id, reading.items)
     if known:
         subscriptions = await fan_out(connection, services.queue, feed_id, entry_ids)
         if entry_ids:
@@ -132,6 +113,8 @@ async def _keep_unchanged(
     connection: Connection,
     feed: StoredFeed,
     answer: Fetched | NotModified,
+    *,
+    body_hash: bytes | None = None,
 ) -> None:
     await record_success(
         connection,
@@ -140,6 +123,7 @@ async def _keep_unchanged(
             services.interval, fresh_for=answer.fresh_for, ttl=None, rng=services.rng
         ),
         validators=answer.validators,
+        body_hash=body_hash,
     )
 
 

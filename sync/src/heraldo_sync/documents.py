@@ -1,6 +1,7 @@
 """A document, whatever it is, read in this very process: what the parser process does."""
 
 from heraldo_sync.detect import Kind, detect
+from heraldo_sync.expat import TooMuch
 from heraldo_sync.json_feed import parse_json_feed
 from heraldo_sync.model import Failed, ParsedFeed, Reason
 from heraldo_sync.urls import without_credentials
@@ -13,7 +14,13 @@ def read_document(body: bytes, url: str, content_type: str | None) -> ParsedFeed
     Raises:
         Exception: whatever the XML parser may raise on hostile input.
     """
-    base = without_credentials(url)
+    try:
+        return _read(body, without_credentials(url), content_type)
+    except TooMuch:
+        return takes_too_long()
+
+
+def _read(body: bytes, base: str, content_type: str | None) -> ParsedFeed | Failed:
     match detect(body):
         case Kind.JSON:
             feed = parse_json_feed(body, base)
@@ -38,3 +45,14 @@ def read_document(body: bytes, url: str, content_type: str | None) -> ParsedFeed
 def not_a_feed(message: str) -> Failed:
     """A document that cannot be read as a feed."""
     return Failed(reason=Reason.NOT_A_FEED, message=message)
+
+
+def takes_too_long() -> Failed:
+    """A document that stalls whoever reads it."""
+    return Failed(
+        reason=Reason.PARSE_TIMEOUT,
+        message=(
+            "This feed is built so that reading it takes too long. "
+            "Tell its owner, if you know them."
+        ),
+    )

@@ -38,7 +38,8 @@ class ParsedFeed:
     """A feed document, entries in document order.
 
     ``format`` names what was found, e.g. ``rss20``, ``atom10``, ``json11``. ``malformed`` says
-    that the document broke its format's rules and was read as well as could be.
+    that the document broke its format's rules and was read as well as could be. ``separable``
+    says that every item of the document is here and would read the same without the others.
     ``ttl`` is the feed's own wish for the time between two checks.
     """
 
@@ -47,6 +48,7 @@ class ParsedFeed:
     link: str | None = None
     entries: tuple[ParsedEntry, ...] = ()
     malformed: bool = False
+    separable: bool = False
     ttl: timedelta | None = None
 
 

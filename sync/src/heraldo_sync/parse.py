@@ -2,42 +2,75 @@
 
 Tiny hostile feeds stall feedparser for seconds to minutes, and nothing can stop a thread. A
 child that overruns or dies costs the feed it was reading; the next feed gets a new child.
+
+Processor time is what is limited, by the kernel, in proportion to the document: a busy machine
+makes no feed late, and a feed that stalls cannot wait it out. The deadline is for what is left,
+a child that does not get to run at all.
 """
 
 import asyncio
 import json
 import logging
 import os
+import signal
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import timedelta
 from types import TracebackType
+from typing import Self
 
-from heraldo_sync.documents import not_a_feed
+from heraldo_sync.documents import not_a_feed, takes_too_long
 from heraldo_sync.errors import ParserUnavailable
-from heraldo_sync.model import Failed, ParsedFeed, Reason
+from heraldo_sync.model import Failed, ParsedFeed
 from heraldo_sync.urls import without_credentials
 from heraldo_sync.wire import LEAVING, LENGTH, MAX_MESSAGE, READY, BadMessage, decode, frame
 
 logger = logging.getLogger(__name__)
 
 _START_SECONDS = 60.0
+_DYING_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Allowance:
+    """The processor time that reading a document may take, by its size.
+
+    By default 30 times what feeds of 50 KB take and 8 times what broken ones of megabytes do,
+    which is for slow machines.
+    """
+
+    base: timedelta = timedelta(milliseconds=250)
+    per_megabyte: timedelta = timedelta(seconds=2)
+
+    def seconds(self, size: int) -> float:
+        """What a document of so many bytes gets."""
+        return (self.base + self.per_megabyte * (size / 1_000_000)).total_seconds()
 
 
 class Parser:
     """Parses documents in up to ``workers`` child processes. Used with ``async with``.
 
-    Children start when they are first needed and end with the parser, or with this process
-    however it ends. They inherit no environment, so no secrets.
+    A child that used up the allowance, or took longer than the deadline, is ended. Children
+    start when they are first needed and end with the parser, or with this process however it
+    ends. They inherit no environment, so no secrets.
     """
 
-    def __init__(self, deadline: timedelta = timedelta(seconds=5), *, workers: int = 2) -> None:
+    def __init__(
+        self,
+        deadline: timedelta = timedelta(seconds=30),
+        *,
+        allowance: Allowance | None = None,
+        workers: int = 2,
+    ) -> None:
         self._deadline = deadline.total_seconds()
+        self._allowance = allowance or Allowance()
         # The child that was used last is taken first, so that a quiet bot keeps only one.
         self._idle: asyncio.LifoQueue[_Child] = asyncio.LifoQueue()
         self._children = [_Child() for _ in range(workers)]
 
-    async def __aenter__(self) -> "Parser":
+    async def __aenter__(self) -> Self:
         for child in self._children:
             self._idle.put_nowait(child)
         return self
@@ -60,7 +93,11 @@ class Parser:
         Raises:
             ParserUnavailable: no child process can be started on this machine.
         """
-        head = {"url": without_credentials(url), "content_type": content_type}
+        head = {
+            "url": without_credentials(url),
+            "content_type": content_type,
+            "cpu": self._allowance.seconds(len(body)),
+        }
         request = frame(json.dumps(head).encode()) + frame(body)
         child = await self._idle.get()
         try:
@@ -78,14 +115,11 @@ class Parser:
             return answer
         except TimeoutError:
             logger.warning("parsing took too long", extra={"bytes": len(request)})
-            return Failed(
-                reason=Reason.PARSE_TIMEOUT,
-                message=(
-                    "This feed is built so that reading it takes too long. "
-                    "Tell its owner, if you know them."
-                ),
-            )
+            return takes_too_long()
         except (OSError, EOFError, BadMessage) as error:
+            if await child.died() == -signal.SIGPROF:
+                logger.warning("parsing took too much", extra={"bytes": len(request)})
+                return takes_too_long()
             logger.warning(
                 "the parser process died",
                 extra={"bytes": len(request), "error": type(error).__name__},
@@ -145,6 +179,17 @@ class _Child:
         if answer.startswith(LEAVING):
             await self.end()
         return answer[len(LEAVING) :]
+
+    async def died(self) -> int | None:
+        """Returns what a process that closed its pipes ended with; kills one that lives on."""
+        process = self._process
+        if process is not None:
+            # To kill it at once would take the answer from asyncio, which waits for it as well.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_DYING_SECONDS):
+                    await process.wait()
+        await self.end()
+        return None if process is None else process.returncode
 
     async def end(self) -> None:
         """Kills the process, if there is one, and waits until it is gone."""

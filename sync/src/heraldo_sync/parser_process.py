@@ -7,9 +7,10 @@ until the input ends, which it does when the parent does, however the parent end
 import json
 import re
 import resource
+import signal
 import sys
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from heraldo_sync.documents import not_a_feed, read_document
 from heraldo_sync.model import Failed, ParsedFeed
@@ -18,8 +19,6 @@ from heraldo_sync.wire import LEAVING, LENGTH, READY, STAYING, encode, frame
 _STATUS = Path("/proc/self/status")
 _PEAK = re.compile(r"^VmHWM:\s+(\d+) kB$", re.MULTILINE)
 _MAX_MEMORY = 1024 * 1024 * 1024
-# The parent's deadline comes first; this is for a parent that was killed while we spin.
-_MAX_CPU_SECONDS = 20
 # Python gives little memory back; past this a fresh process is cheaper.
 _LEAVE_AT = 150 * 1024 * 1024
 
@@ -27,21 +26,28 @@ _LEAVE_AT = 150 * 1024 * 1024
 def main() -> None:
     """Serves requests until the input ends or the parent, told that we leave, ends us."""
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
-    resource.setrlimit(resource.RLIMIT_AS, (_lower(_MAX_MEMORY, hard), hard))
+    memory = _MAX_MEMORY if hard == resource.RLIM_INFINITY else min(_MAX_MEMORY, hard)
+    resource.setrlimit(resource.RLIMIT_AS, (memory, hard))
+    # The kernel's way to end a process, which the parent may have had switched off.
+    signal.signal(signal.SIGPROF, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGPROF})
     requests, answers = sys.stdin.buffer, sys.stdout.buffer
     _send(answers, READY)
     while (head := _receive(requests)) is not None:
         body = _receive(requests)
         if body is None:
             return
-        _allow_cpu()
-        answer = encode(_answer(json.loads(head), body))
+        request = json.loads(head)
+        # It counts processor time, and ends us wherever we are, also when the parent is gone.
+        signal.setitimer(signal.ITIMER_PROF, request["cpu"])
+        answer = encode(_answer(request, body))
+        signal.setitimer(signal.ITIMER_PROF, 0)
         _send(answers, (LEAVING if _peak() > _LEAVE_AT else STAYING) + answer)
 
 
-def _answer(head: dict[str, str | None], body: bytes) -> ParsedFeed | Failed:
+def _answer(head: dict[str, Any], body: bytes) -> ParsedFeed | Failed:
     try:
-        return read_document(body, head["url"] or "", head["content_type"])
+        return read_document(body, head["url"], head["content_type"])
     except (Exception, RecursionError, MemoryError):
         # A feed can break feedparser in ways nobody has listed, and must cost that feed only.
         return not_a_feed("What is at this address is too broken to be read as a feed.")
@@ -58,18 +64,6 @@ def _peak() -> int:
     except OSError:
         return 0
     return int(found[1]) * 1024 if found else 0
-
-
-def _allow_cpu() -> None:
-    """Lets this process use that many seconds from now on; past them the kernel ends it."""
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
-    wanted = int(usage.ru_utime + usage.ru_stime) + _MAX_CPU_SECONDS
-    resource.setrlimit(resource.RLIMIT_CPU, (_lower(wanted, hard), hard))
-
-
-def _lower(wanted: int, hard: int) -> int:
-    return wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
 
 
 def _receive(stream: BinaryIO) -> bytes | None:

@@ -18,7 +18,10 @@ from heraldo_sync.statements import statement
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredFeed:
-    """What a check needs to know of a feed. ``seen`` is whether it was ever read."""
+    """What a check needs to know of a feed. ``seen`` is whether it was ever read.
+
+    ``items`` is what `heraldo_sync.gate` packed of the items that it showed.
+    """
 
     id: int
     url: str
@@ -27,6 +30,7 @@ class StoredFeed:
     body_hash: bytes | None
     failures: int
     seen: bool
+    items: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +55,7 @@ async def load_feed(connection: Connection, feed_id: int) -> StoredFeed | None:
         body_hash=row["body_hash"],
         failures=row["failures"],
         seen=row["succeeded_at"] is not None,
+        items=row["items"],
     )
 
 
@@ -89,6 +94,11 @@ async def add_entries(
         statement("insert_entries"), feed_id, [item.identity for item in fresh], fields
     )
     return sorted(row["id"] for row in rows)
+
+
+async def remember_items(connection: Connection, feed_id: int, items: bytes) -> None:
+    """Keeps what was packed of a feed's items, all of whose entries are stored by now."""
+    await connection.execute(statement("remember_items"), feed_id, items)
 
 
 async def fan_out(

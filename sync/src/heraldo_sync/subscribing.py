@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
-from heraldo_sync.check import Reading, keep_reading, read
+from heraldo_sync.check import keep_reading
 from heraldo_sync.discover import discover
 from heraldo_sync.model import Failed, FeedLink, Fetched, NotModified, Reason
+from heraldo_sync.reading import Reading, read_whole
 from heraldo_sync.services import SyncServices
 from heraldo_sync.statements import statement
 from heraldo_sync.store import deliver_newest, lock_feed, upsert_feed
@@ -48,7 +49,7 @@ async def look(services: SyncServices, url: str) -> Found | Choices | Failed:
     first = await _fetch(services, url)
     if isinstance(first, Failed):
         return first
-    reading = await read(services, first)
+    reading = await read_whole(services, first)
     if isinstance(reading, Reading):
         return Found(url=first.permanent_url or url, reading=reading)
     if reading.reason is not Reason.NOT_A_FEED:
@@ -66,7 +67,7 @@ async def _follow(services: SyncServices, url: str) -> Found | Failed:
     fetched = await _fetch(services, url)
     if isinstance(fetched, Failed):
         return fetched
-    reading = await read(services, fetched)
+    reading = await read_whole(services, fetched)
     if isinstance(reading, Failed):
         return reading
     return Found(url=fetched.permanent_url or url, reading=reading)

@@ -38,6 +38,7 @@ def encode(answer: ParsedFeed | Failed) -> bytes:
             "title": answer.title,
             "link": answer.link,
             "malformed": answer.malformed,
+            "separable": answer.separable,
             "ttl": answer.ttl.total_seconds() if answer.ttl else None,
             "entries": [_encode_entry(entry) for entry in answer.entries],
         }
@@ -60,6 +61,7 @@ def decode(payload: bytes) -> ParsedFeed | Failed:
             title=str(document["title"]),
             link=_text(document["link"]),
             malformed=bool(document["malformed"]),
+            separable=bool(document["separable"]),
             ttl=timedelta(seconds=float(ttl)) if ttl is not None else None,
             entries=tuple(_decode_entry(entry) for entry in document["entries"]),
         )

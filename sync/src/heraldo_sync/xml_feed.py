@@ -13,6 +13,7 @@ import feedparser
 
 from heraldo_sync import fields
 from heraldo_sync.charset import declared_charset, in_bytes, repaired, without_entities
+from heraldo_sync.expat import TooMuch, Watch, watching
 from heraldo_sync.model import Enclosure, ParsedEntry, ParsedFeed
 
 _HTML_TYPES = frozenset({"text/html", "application/xhtml+xml"})
@@ -46,28 +47,35 @@ def parse_xml_feed(body: bytes, base: str, content_type: str | None) -> ParsedFe
     document = without_entities(in_bytes(body))
     charset = declared_charset(document, content_type)
     try:
-        raw = _parse(document, charset)
+        raw, watch = _parse(document, charset)
+    except TooMuch:
+        raise
     except Exception:
         # Its loose parser fails at character references to nothing, its decoder at odd codecs.
-        raw = _parse(repaired(document, charset), "utf-8")
+        raw, watch = _parse(repaired(document, charset), "utf-8")
+        watch.separable = False
     feed = _node(raw.get("feed"))
     version = _text(raw, "version")
-    items = _nodes(raw.get("entries"))[: fields.MAX_ENTRIES]
+    items = _nodes(raw.get("entries"))
     if not version and not items:
         return None
+    malformed = bool(raw.get("bozo")) and not isinstance(raw.get("bozo_exception"), _NOT_MALFORMED)
     author = _author(feed)
+    entries = fields.saying_something(
+        [_entry(item, base, author) for item in items[: fields.MAX_ENTRIES]]
+    )
     return ParsedFeed(
         format=version or "xml",
         title=_title(feed),
         link=_link(feed, base),
-        entries=fields.saying_something([_entry(item, base, author) for item in items]),
-        malformed=bool(raw.get("bozo"))
-        and not isinstance(raw.get("bozo_exception"), _NOT_MALFORMED),
+        entries=entries,
+        malformed=malformed,
+        separable=watch.separable and not malformed and watch.entries == len(items) == len(entries),
         ttl=_ttl(feed),
     )
 
 
-def _parse(body: bytes, charset: str | None) -> Node:
+def _parse(body: bytes, charset: str | None) -> tuple[Node, Watch]:
     """Has feedparser read the document.
 
     It is not told the address: it resolves ids against it, and a feed that moves would then
@@ -75,14 +83,14 @@ def _parse(body: bytes, charset: str | None) -> Node:
     media type is ours. BytesIO, because bytes could be a path, which it would open.
     """
     media_type = f"application/xml; charset={charset}" if charset else "application/xml"
-    return _node(
-        feedparser.parse(
+    with watching() as watch:
+        raw = feedparser.parse(
             io.BytesIO(body),
             response_headers={"content-type": media_type},
             resolve_relative_uris=False,
             sanitize_html=False,
         )
-    )
+    return _node(raw), watch
 
 
 def _entry(item: Node, base: str, feed_author: str | None) -> ParsedEntry:

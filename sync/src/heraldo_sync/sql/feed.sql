@@ -1,4 +1,6 @@
 -- What a check needs to know of a feed. $1: feed id
-SELECT id, url, title, etag, last_modified, body_hash, failures, succeeded_at
-FROM feeds
-WHERE id = $1
+SELECT
+    f.id, f.url, f.title, f.etag, f.last_modified, f.body_hash, f.failures, f.succeeded_at, i.items
+FROM feeds f
+LEFT JOIN feed_items i ON i.feed_id = f.id
+WHERE f.id = $1

@@ -23,6 +23,13 @@ CREATE TABLE feeds (
 -- The tick looks for what is due. A feed without subscribers waits at infinity.
 CREATE INDEX feeds_due ON feeds (next_check_at);
 
+-- The items that a feed showed last, packed (heraldo_sync.gate). Only a guide to what need not be
+-- parsed again, and a table of its own because feeds is rewritten at every check.
+CREATE TABLE feed_items (
+    feed_id bigint PRIMARY KEY REFERENCES feeds ON DELETE CASCADE,
+    items bytea NOT NULL
+);
+
 CREATE TABLE entries (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     feed_id bigint NOT NULL REFERENCES feeds ON DELETE CASCADE,
