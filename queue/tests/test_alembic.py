@@ -1,13 +1,13 @@
-"""The README's revision in a real alembic project, in a schema of the user's choice."""
+"""The revision of the page about deploying, in a real alembic project with a schema of its own."""
 
 import asyncio
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from alembic import command
 from alembic.config import Config
+from pages import blocks
 
 from colmillo import PostgresStore, migrate
 from colmillo.schema import check, latest
@@ -16,7 +16,6 @@ from colmillo.store import NewTask
 if TYPE_CHECKING:
     from colmillo.database import Pool
 
-README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 
 ENV = """
 from alembic import context
@@ -40,7 +39,9 @@ down_revision = None
 def project(tmp_path: Path, empty_dsn: str) -> Config:
     """A project of alembic with the revision as its first one."""
     (code,) = [
-        code for code in re.findall(r"```python\n(.*?)```", README, re.DOTALL) if "alembic" in code
+        block.text
+        for block in blocks("deploying.md")
+        if block.kind == "python" and "alembic" in block.text
     ]
     versions = tmp_path / "versions"
     versions.mkdir()

@@ -3,16 +3,11 @@
 import asyncio
 import re
 import sys
-from datetime import timedelta
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
 import colmillo.testing.suite
-from colmillo import MemoryStore, Unique, task
-from colmillo.schema import statements
 
 TESTS = Path(__file__).parent
 README = (TESTS.parent / "README.md").read_text(encoding="utf-8")
@@ -21,7 +16,8 @@ PROGRAMS = [(code, output) for code, output in BLOCKS if "asyncio.run(" in code]
 DSN = "postgresql://localhost/app"
 
 
-def test_there_is_a_quickstart_of_under_40_lines() -> None:
+def test_it_is_short_and_has_a_quickstart_of_under_40_lines() -> None:
+    assert len(README.splitlines()) <= 150
     assert len(PROGRAMS) == 2
     assert len(PROGRAMS[0][0].splitlines()) < 40
 
@@ -39,41 +35,6 @@ async def test_programs_print_what_they_say(
     said, _ = await process.communicate()
     assert said.decode() == output
     assert process.returncode == 0
-
-
-def test_the_unique_tasks_in_it_are_declared_right() -> None:
-    names: dict[str, Any] = {"Unique": Unique, "task": task, "timedelta": timedelta}
-    for code, _ in BLOCKS:
-        if "Unique(" in code:
-            exec(code, names)
-    assert names["one"].unique_hash != names["check"].new(feed_id=3, why="").unique_hash
-    assert (names["one"].duplicate, names["other"].duplicate) == ("earlier", "raise")
-    assert names["later"].duplicate == "replace"
-
-
-async def test_the_test_in_it_passes() -> None:
-    (code,) = [code for code, _ in BLOCKS if "FakeClock" in code]
-    names: dict[str, Any] = {"__name__": "readme"}
-    exec(code, names)
-    await names["test_reminders_come_every_minute"]()
-
-
-def test_the_alembic_revision_runs_every_statement(monkeypatch: pytest.MonkeyPatch) -> None:
-    executed: list[str] = []
-    alembic = SimpleNamespace(op=SimpleNamespace(execute=executed.append))
-    monkeypatch.setitem(sys.modules, "alembic", alembic)
-    (code,) = [code for code, _ in BLOCKS if "alembic" in code]
-    names: dict[str, Any] = {}
-    exec(code, names)
-    names["upgrade"]()
-    assert executed == statements("colmillo")
-
-
-def test_the_worker_with_middleware_can_be_made() -> None:
-    (code,) = [code for code, _ in BLOCKS if "middleware=" in code]
-    names: dict[str, Any] = {"__name__": "readme"}
-    exec(code, names)
-    names["worker"](MemoryStore())
 
 
 def test_the_tests_it_names_exist() -> None:
