@@ -27,6 +27,7 @@ CREATE TABLE feeds (
     etag text,
     last_modified text,
     body_hash bytea,
+    ttl interval,
     next_check_at timestamptz NOT NULL DEFAULT now(),
     checked_at timestamptz,
     succeeded_at timestamptz,
@@ -34,6 +35,12 @@ CREATE TABLE feeds (
     failing_since timestamptz,
     last_reason text,
     last_error text,
+    told_at timestamptz,
+    gone_since timestamptz,
+    ended_at timestamptz,
+    moved_to text,
+    moved_since timestamptz,
+    moved_seen integer NOT NULL DEFAULT 0,
     created_at timestamptz NOT NULL DEFAULT now()
 )
     """,
@@ -104,14 +111,16 @@ CREATE TABLE deliveries (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     subscription_id bigint NOT NULL REFERENCES subscriptions ON DELETE CASCADE,
     target_id bigint NOT NULL REFERENCES targets ON DELETE CASCADE,
-    entry_id bigint NOT NULL REFERENCES entries ON DELETE CASCADE,
+    entry_id bigint REFERENCES entries ON DELETE CASCADE,
+    notice jsonb,
     status text NOT NULL DEFAULT 'waiting' CHECK (status IN ('waiting', 'sent', 'set_aside')),
     parts_sent integer NOT NULL DEFAULT 0,
     message_ids bigint[] NOT NULL DEFAULT '{}',
     reason text,
     created_at timestamptz NOT NULL DEFAULT now(),
     settled_at timestamptz,
-    UNIQUE (subscription_id, entry_id)
+    UNIQUE (subscription_id, entry_id),
+    CHECK ((entry_id IS NULL) <> (notice IS NULL))
 )
     """,
     """

@@ -23,6 +23,7 @@ class Requests:
     notify: Callable[[], None]
     asked: list[dict[str, Any]] = field(default_factory=list)
     chosen: list[dict[str, Any]] = field(default_factory=list)
+    checked: list[dict[str, Any]] = field(default_factory=list)
     offered: int = 2
     failure: Exception | None = None
 
@@ -45,6 +46,18 @@ class Requests:
     async def choose(self, *, target_id: int, chat_id: int, message_id: int, index: int) -> bool:
         self.chosen.append({"chat_id": chat_id, "message_id": message_id, "index": index})
         return index < self.offered
+
+    async def check(
+        self,
+        *,
+        target_id: int,
+        chat_id: int,
+        topic_id: int,
+        subscription_id: int,
+        reply_message_id: int,
+    ) -> None:
+        self.checked.append({"chat_id": chat_id, "subscription_id": subscription_id})
+        self.notify()
 
     @property
     def urls(self) -> list[str]:

@@ -219,3 +219,14 @@ async def test_failures_behind_a_button_are_told(scene: Any) -> None:
     scene.api.faults.reject(400, "Bad Request: something odd", method="editMessageText")
     answer = await scene.owner.clicks(message, "Next \u203a")
     assert answer.text == texts.OUR_FAULT
+
+
+async def test_a_failing_feed_can_be_checked_at_once(scene: Any) -> None:
+    chat = scene.owner.private
+    added = await scene.follow(chat, URL, "Blog", error="The server has a problem (503).")
+    message = await scene.ask("/list_subscriptions")
+    for button in ("1. ⚠️ Blog", "Check now"):
+        press = await scene.owner.presses(message, button)
+        await scene.api.wait_until(lambda press=press: bool(press.answer))
+    assert message.text == texts.CHECKING
+    assert scene.requests.checked == [{"chat_id": chat.id, "subscription_id": added}]

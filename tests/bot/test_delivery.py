@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from application import make_services
@@ -19,6 +19,7 @@ from heraldo_sync.addresses import AddressPolicy
 from heraldo_sync.database import Pool
 from heraldo_sync.fetch import Fetcher
 from heraldo_sync.messages import DELIVERY_QUEUE
+from heraldo_sync.notices import NoticeKind, tell
 from heraldo_sync.store import fan_out
 
 MOMENT = timedelta(milliseconds=1)
@@ -272,3 +273,37 @@ async def test_two_workers_never_send_a_post_twice(scene: Scene) -> None:
         await scene.drained()
     for chat in chats:
         assert titles(chat) == [f"p{number}" for number in range(10)]
+
+
+async def test_a_notice_about_the_feed_goes_in_its_turn_with_its_buttons(scene: Scene) -> None:
+    await scene.follow(scene.owner.private)
+    await scene.post("before")
+    async with scene.services.pool.acquire() as connection, connection.transaction():
+        await tell(
+            connection,
+            scene.services.queue,
+            scene.feed_id,
+            NoticeKind.FAILING,
+            reason="The server says <no> (403).",
+            since=datetime(2026, 11, 3, 8, 0, tzinfo=UTC),
+        )
+    await scene.post("after")
+    async with scene.worker():
+        await scene.drained()
+    before, notice, after = scene.owner.private.from_bot
+    assert ("before" in before.text, "after" in after.text) == (True, True)
+    assert "cannot read this feed since 3 Nov 2026, 08:00 UTC" in notice.text
+    assert "The server says <no> (403)." in notice.text
+    assert [button.text for row in notice.buttons for button in row] == ["Check now", "Unsubscribe"]
+    assert set(await scene.statuses()) == {"sent"}
+
+
+async def test_what_stops_waiting_while_others_are_sent_is_not_sent(scene: Scene) -> None:
+    target_id = await scene.follow(scene.owner.private)
+    await scene.post("first", "second", "third")
+    first, second, third = await scene.services.outbox.waiting(target_id, 9)
+    await scene.services.pool.execute("DELETE FROM deliveries WHERE id = $1", second.id)
+    await scene.services.outbox.set_aside(third, "other")
+    assert await scene.services.outbox.address_of(first) is not None
+    assert await scene.services.outbox.address_of(second) is None
+    assert await scene.services.outbox.address_of(third) is None

@@ -36,6 +36,8 @@ class FeedServer:
         self._posts: dict[str, list[int]] = {}
         self._documents: dict[str, Document] = {}
         self._status: dict[str, int] = {}
+        self._headers: dict[str, dict[str, str]] = {}
+        self._moved: dict[str, tuple[int, str]] = {}
         application = web.Application()
         application.router.add_get("/{name}", self._answer)
         self._server = TestServer(application, host="127.0.0.1")
@@ -62,24 +64,37 @@ class FeedServer:
         self._documents[name] = document
         return self.url(name)
 
+    def same_as(self, name: str) -> Document:
+        """A document that shows the posts of another name."""
+        return lambda _name, _posts: rss(name, self._posts.get(name, [1, 2, 3]))
+
     def publish(self, name: str) -> int:
         """Adds a post and returns its number."""
         number = self._posts[name][-1] + 1 if self._posts[name] else 1
         self._posts[name].append(number)
         return number
 
-    def fail(self, name: str, status: int) -> None:
+    def fail(self, name: str, status: int, **headers: str) -> None:
         """Answers with this status from now on; 200 ends it."""
         self._status[name] = status
+        self._headers[name] = {key.replace("_", "-"): value for key, value in headers.items()}
+
+    def move(self, name: str, to: str, status: int = 301) -> None:
+        """Redirects to another name from now on."""
+        self._moved[name] = status, to
 
     async def _answer(self, request: web.Request) -> web.Response:
         name = request.match_info["name"]
         self.requests[name] += 1
+        if name in self._moved:
+            status, to = self._moved[name]
+            return web.Response(status=status, headers={"Location": f"/{to}"})
         status = self._status.get(name, 200)
+        headers = self._headers.get(name, {})
         if status != 200 or name not in self._posts:
-            return web.Response(status=status if status != 200 else 404)
+            return web.Response(status=status if status != 200 else 404, headers=headers)
         posts = self._posts[name]
-        etag = f'"{len(posts)}"'
+        etag = f'"{name}-{len(posts)}"'
         if request.headers.get("If-None-Match") == etag:
             return web.Response(status=304, headers={"ETag": etag})
         body, content_type = self._documents[name](name, posts)

@@ -63,6 +63,8 @@ class Buttons:
                 return await self._show_one(message, target_id, press)
             case keyboards.REMOVE:
                 return await self._remove(message, target_id, press)
+            case keyboards.CHECK:
+                return await self._check(message, target_id, place.topic_id, press.first)
             case keyboards.CHOOSE:
                 await self._choose(message, target_id, press.first)
             case _:
@@ -102,6 +104,22 @@ class Buttons:
             await self._show_page(message, target_id, keyboards.LIST, press.second)
             return texts.ALREADY_GONE
         await _show(message, texts.unsubscribed(view), keyboards.removed(press.second))
+        return None
+
+    async def _check(
+        self, message: Message, target_id: int, topic_id: int, subscription_id: int
+    ) -> str | None:
+        if await self._subscriptions.get(target_id, subscription_id) is None:
+            await _show(message, texts.ALREADY_GONE, None)
+            return None
+        await _show(message, texts.CHECKING, None)
+        await self._requests.check(
+            target_id=target_id,
+            chat_id=message.chat.id,
+            topic_id=topic_id,
+            subscription_id=subscription_id,
+            reply_message_id=message.message_id,
+        )
         return None
 
     async def _choose(self, message: Message, target_id: int, index: int) -> None:

@@ -219,7 +219,7 @@ class Handlers:
             return
         target_id = await self._target(asked.place)
         known = await self._subscriptions.find(target_id, url)
-        if known is not None:
+        if known is not None and not known.ended:
             await reply(asked, texts.already_subscribed(known.title, known.url))
             return
         looking = await reply(asked, texts.looking_at(url))

@@ -5,12 +5,13 @@ A crash between Telegram's answer and the record repeats one message; nothing el
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeVar
 
 from colmillo import Context, Outcome, Retry, Snooze
+from heraldo import keyboards, texts
 from heraldo.limits import SendLimits
 from heraldo.render import link_only, plain, render
 from heraldo.sender import (
@@ -26,6 +27,8 @@ from heraldo.sender import (
 )
 from heraldo.services import Services
 from heraldo_sync.messages import deliver_target
+from heraldo_sync.model import Entry
+from heraldo_sync.notices import Notice
 from heraldo_sync.outbox import Address, Delivery, nothing_waits
 from heraldo_sync.pace import EVERYBODY
 
@@ -48,8 +51,10 @@ async def deliver(ctx: Context[Services], target_id: int) -> Outcome | None:
     """Sends up to ``RUN_LENGTH`` posts, then ends in the transaction that sees nothing waits."""
     services = ctx.resources
     for delivery in await services.outbox.waiting(target_id, RUN_LENGTH):
-        address = await services.outbox.address(target_id)
-        if address is None or not address.open:
+        address = await services.outbox.address_of(delivery)
+        if address is None:
+            continue
+        if not address.open:
             break
         ended = await Sending(ctx, target_id, address, delivery).run()
         if ended is not None:
@@ -79,10 +84,9 @@ class Sending:
 
         None when the next post may follow; an outcome when the task must stop here.
         """
-        entry = self._delivery.entry
         reason = ""
-        for write in (render, plain, link_only):
-            answer = await self._send_parts(write(entry))
+        for parts in _forms(self._delivery.content):
+            answer = await self._send_parts(parts)
             if not isinstance(answer, Rejected):
                 return answer
             reason = answer.description
@@ -130,8 +134,13 @@ class Sending:
     async def _send_and_record(self, html: str, *, last: bool) -> SendOutcome | _Changed:
         # A worker that stalled here may not be the owner any more: then another one sends it.
         self._ctx.check_lease()
+        content = self._delivery.content
+        notice = content if isinstance(content, Notice) else None
         answer = await self._services.sender.send(
-            TargetAddress(chat_id=self._address.chat_id, topic_id=self._address.topic_id), html
+            TargetAddress(chat_id=self._address.chat_id, topic_id=self._address.topic_id),
+            html,
+            preview=not notice,
+            markup=keyboards.notice(notice) if notice and last else None,
         )
         if isinstance(answer, Sent):
             ours = await self._services.outbox.part_sent(
@@ -167,6 +176,15 @@ class Sending:
                 )
                 await subscriptions.close_target(self._target_id, answer.reason)
         return Snooze(timedelta(0))
+
+
+def _forms(content: Entry | Notice) -> Iterator[tuple[str, ...]]:
+    """The parts of a message in each form it has, the best first, each made when it is needed."""
+    if isinstance(content, Notice):
+        yield (texts.notice(content),)
+        return
+    for write in (render, plain, link_only):
+        yield write(content)
 
 
 async def _finish(work: Coroutine[Any, Any, T]) -> T:

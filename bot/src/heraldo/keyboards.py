@@ -11,20 +11,24 @@ from telegram import InlineKeyboardButton, InlineKeyboardMarkup
 
 from heraldo import texts
 from heraldo_sync.model import FeedLink
+from heraldo_sync.notices import Notice, NoticeKind
 from heraldo_sync.subscriptions import Page, SubscriptionView
 
 PAGE_SIZE = 8
 
-# The verbs. "list" leads to cards, "pick" straight to the question whether to stop following.
-LIST, PICK, CARD, ASK, REMOVE, CHOOSE, CLOSE = (
+# The verbs. "list" leads to cards, "pick" straight to the question whether to stop following;
+# "check" reads a subscription's feed at once.
+LIST, PICK, CARD, ASK, REMOVE, CHOOSE, CHECK, CLOSE = (
     "list",
     "pick",
     "card",
     "ask",
     "remove",
     "choose",
+    "check",
     "close",
 )
+_CHECK_NOW = "Check now"
 _LEFT, _RIGHT = "\u2039", "\u203a"
 _PRESS = re.compile(r"([a-z]{1,10})((?::\d{1,18}){0,2})")
 
@@ -69,8 +73,32 @@ def card(view: SubscriptionView, offset: int) -> InlineKeyboardMarkup:
     """What can be done with a subscription; ``offset`` is the page to go back to."""
     return InlineKeyboardMarkup(
         [
+            *([[_button(_CHECK_NOW, CHECK, view.id)]] if view.failing_since else []),
             [_button("Unsubscribe", ASK, view.id, offset)],
             [_button(f"{_LEFT} Back", LIST, offset), _button("Close", CLOSE)],
+        ]
+    )
+
+
+def notice(notice: Notice) -> InlineKeyboardMarkup | None:
+    """What can be done about a feed that fails or has ended."""
+    if notice.kind is NoticeKind.WORKING:
+        return None
+    return _ailing(notice.subscription_id)
+
+
+def checked(view: SubscriptionView) -> InlineKeyboardMarkup | None:
+    """After a check that somebody asked for."""
+    return _ailing(view.id) if view.failing_since else None
+
+
+def _ailing(subscription_id: int) -> InlineKeyboardMarkup:
+    return InlineKeyboardMarkup(
+        [
+            [
+                _button(_CHECK_NOW, CHECK, subscription_id),
+                _button("Unsubscribe", ASK, subscription_id),
+            ]
         ]
     )
 

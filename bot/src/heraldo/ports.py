@@ -22,3 +22,15 @@ class SubscribeRequests(Protocol):
     async def choose(self, *, target_id: int, chat_id: int, message_id: int, index: int) -> bool:
         """Asks for the feed that a message offers under this number; False: it offers none."""
         ...
+
+    async def check(
+        self,
+        *,
+        target_id: int,
+        chat_id: int,
+        topic_id: int,
+        subscription_id: int,
+        reply_message_id: int,
+    ) -> None:
+        """Asks for a check of a subscription's feed; the result replaces the message named."""
+        ...

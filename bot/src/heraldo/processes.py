@@ -12,7 +12,7 @@ from heraldo.database import check_migrated, open_pool
 from heraldo.delivery import deliver_task
 from heraldo.polling import serve
 from heraldo.replies import Replies
-from heraldo.requests import REQUEST_QUEUE, subscribe_request
+from heraldo.requests import REQUEST_QUEUE, check_request, subscribe_request
 from heraldo.sender import Sender
 from heraldo.services import Services
 from heraldo.settings import Settings
@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 
 # How many tasks of a queue one worker process runs at once.
 QUEUES: Mapping[str, int] = {SYNC_QUEUE: 20, DELIVERY_QUEUE: 30, REQUEST_QUEUE: 5}
-TASKS: Sequence[Task[...]] = (sync_feed, deliver_task, subscribe_request)
+TASKS: Sequence[Task[...]] = (sync_feed, deliver_task, subscribe_request, check_request)
 POOL_SIZE = 12
 # A delivery that is set aside waits for the tick to find it; a busy target may see many kills.
 # The same in every process, as each of them rescues the tasks of all.

@@ -1,7 +1,7 @@
 """What a command asks of the network: carried out by a worker, which then edits the answer."""
 
 import logging
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from telegram import InlineKeyboardMarkup
 
@@ -9,15 +9,18 @@ from colmillo import Backoff, Context, Outcome, Queue, Retry, Snooze, task
 from heraldo import keyboards, texts
 from heraldo.sender import RetryAfter, Sent, TargetAddress, Unavailable
 from heraldo.services import Services
+from heraldo_sync.check import check_feed
 from heraldo_sync.choices import ChoiceStore
 from heraldo_sync.model import Failed
 from heraldo_sync.outbox import Outbox
 from heraldo_sync.subscribing import Choices, Found, Subscribed, look, subscribe
+from heraldo_sync.subscriptions import SubscriptionView
 from heraldo_sync.urls import display
 
 logger = logging.getLogger(__name__)
 
 REQUEST_QUEUE = "request"
+CHECK_AGAIN_AFTER = timedelta(seconds=30)
 
 
 @task(
@@ -64,6 +67,49 @@ async def subscribe_request(
             return None
 
 
+@task(
+    name="check",
+    queue=REQUEST_QUEUE,
+    unique=True,
+    max_attempts=10,
+    timeout=timedelta(minutes=3),
+    backoff=Backoff.exponential(first=timedelta(seconds=1), cap=timedelta(seconds=30)),
+)
+async def check_request(
+    ctx: Context[Services],
+    target_id: int,
+    chat_id: int,
+    topic_id: int,
+    subscription_id: int,
+    reply_message_id: int,
+) -> Outcome | None:
+    """Checks a subscription's feed because somebody asked, and says how that went.
+
+    A feed that was asked a moment ago is not asked again, however often the button is pressed.
+    """
+    services = ctx.resources
+    view = await services.subscriptions.get(target_id, subscription_id)
+    if view is not None and not _asked_just_now(view, ctx.clock.now()):
+        await check_feed(services, view.feed_id)
+        view = await services.subscriptions.get(target_id, subscription_id)
+    html, keyboard = (
+        (texts.checked(view), keyboards.checked(view)) if view else (texts.ALREADY_GONE, None)
+    )
+    target = TargetAddress(chat_id=chat_id, topic_id=topic_id)
+    sent = await services.replies.rewrite(target, reply_message_id, html, keyboard)
+    match sent:
+        case RetryAfter():
+            return Snooze(sent.delay)
+        case Unavailable():
+            return Retry(sent.reason)
+        case _:
+            return None
+
+
+def _asked_just_now(view: SubscriptionView, now: datetime) -> bool:
+    return view.checked_at is not None and now - view.checked_at < CHECK_AGAIN_AFTER
+
+
 def answer(
     url: str, result: Subscribed | Choices | Failed
 ) -> tuple[str, InlineKeyboardMarkup | None]:
@@ -97,6 +143,26 @@ class QueuedRequests:
                 chat_id=chat_id,
                 topic_id=topic_id,
                 url=url,
+                reply_message_id=reply_message_id,
+            )
+        )
+
+    async def check(
+        self,
+        *,
+        target_id: int,
+        chat_id: int,
+        topic_id: int,
+        subscription_id: int,
+        reply_message_id: int,
+    ) -> None:
+        """Asks for a check of a subscription's feed; the result replaces the message named."""
+        await self._queue.enqueue(
+            check_request.new(
+                target_id=target_id,
+                chat_id=chat_id,
+                topic_id=topic_id,
+                subscription_id=subscription_id,
                 reply_message_id=reply_message_id,
             )
         )

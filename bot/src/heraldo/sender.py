@@ -6,7 +6,7 @@ No retry and no pacing here: who asked for it knows what an answer means for its
 from dataclasses import dataclass
 from datetime import timedelta
 
-from telegram import Bot, LinkPreviewOptions
+from telegram import Bot, InlineKeyboardMarkup, LinkPreviewOptions
 from telegram.constants import ParseMode
 from telegram.error import (
     BadRequest,
@@ -116,11 +116,18 @@ class Sender:
         self._bot = bot
 
     async def send(
-        self, target: TargetAddress, html: str, *, silent: bool = False, preview: bool = True
+        self,
+        target: TargetAddress,
+        html: str,
+        *,
+        silent: bool = False,
+        preview: bool = True,
+        markup: InlineKeyboardMarkup | None = None,
     ) -> SendOutcome:
         """Sends a message and returns what Telegram answered; raises for nothing it answers.
 
-        ``silent`` sends without a sound, ``preview`` lets Telegram show the first link's page.
+        ``silent`` sends without a sound, ``preview`` lets Telegram show the first link's page,
+        ``markup`` are the buttons under it.
         """
         try:
             message = await self._bot.send_message(
@@ -130,6 +137,7 @@ class Sender:
                 parse_mode=ParseMode.HTML,
                 disable_notification=silent,
                 link_preview_options=LinkPreviewOptions(is_disabled=not preview),
+                reply_markup=markup,
             )
         except TelegramError as error:
             return outcome_of(error)

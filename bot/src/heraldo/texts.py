@@ -8,6 +8,7 @@ from heraldo.dates import moment
 from heraldo.richtext import Rich, escape
 from heraldo.split import cut
 from heraldo_sync.model import FeedLink
+from heraldo_sync.notices import Notice, NoticeKind
 from heraldo_sync.subscriptions import Page, SubscriptionView
 from heraldo_sync.urls import display
 
@@ -57,6 +58,7 @@ STALE = "This list is out of date. Send /list_subscriptions for a new one."
 STALE_CHOICE = "This offer has expired. Please send /subscribe with the address again."
 CLOSED = "Closed."
 LOOKING_AT_CHOICE = "Looking at it …"
+CHECKING = "Checking it now …"
 ALREADY_GONE = "This chat does not follow that feed any more."
 OUR_FAULT = (
     "Sorry, something went wrong on our side, and your request was not carried out. "
@@ -195,7 +197,33 @@ def choice_label(number: int, link: FeedLink) -> str:
     return f"{number}. {_plain(link.title or display(link.url), 50)}"
 
 
+def notice(notice: Notice) -> str:
+    """What subscribers are told about the feed itself."""
+    feed = _feed(notice.feed_title, notice.feed_url)
+    match notice.kind:
+        case NoticeKind.FAILING:
+            since = f" since {moment(notice.since)}" if notice.since else ""
+            return (
+                f"⚠️ I cannot read this feed{since}:\n\n{feed}\n\n{_short(notice.reason, 800)}\n\n"
+                "I keep trying, and I tell you when it works again."
+            )
+        case NoticeKind.WORKING:
+            return f"✅ This feed works again:\n\n{feed}"
+        case NoticeKind.ENDED:
+            return (
+                f"🏁 This feed is gone for good, says its server:\n\n{feed}\n\n"
+                "I do not check it any more. Should it come back, /subscribe to it again."
+            )
+
+
+def checked(view: SubscriptionView) -> str:
+    """The result of a check that somebody asked for with a button."""
+    return f"{_feed(view.title, view.url)}\n\n{_status(view)}"
+
+
 def _brief_status(view: SubscriptionView) -> str:
+    if view.ended:
+        return "🏁 Gone for good, says its server (410)"
     if view.failing_since is not None:
         reason = _short(view.last_error or "it could not be read", _REASON)
         return f"⚠️ Failing since {moment(view.failing_since)}: {reason}"
@@ -205,6 +233,8 @@ def _brief_status(view: SubscriptionView) -> str:
 
 
 def _status(view: SubscriptionView) -> str:
+    if view.ended:
+        return f"{_brief_status(view)}. I do not check it any more; /subscribe to it to start anew."
     if view.failing_since is not None:
         return f"{_brief_status(view)}\n\nI keep trying, next {_next_try(view.next_check_at)}."
     return f"{_brief_status(view)}."

@@ -7,13 +7,18 @@ A crash before the commit repeats the check; after it nothing can be forgotten.
 """
 
 import logging
+from dataclasses import dataclass
 
 from heraldo_sync.database import Connection
+from heraldo_sync.health import Moving, Step, after_failed_check, has_moved
 from heraldo_sync.identity import identify
 from heraldo_sync.model import Failed, Fetched, NotModified
+from heraldo_sync.moving import settle_move
+from heraldo_sync.notices import NoticeKind, tell
 from heraldo_sync.reading import Familiar, Reading, body_hash, read
 from heraldo_sync.schedule import after_failure, after_success
 from heraldo_sync.services import SyncServices
+from heraldo_sync.statements import statement
 from heraldo_sync.store import (
     Description,
     StoredFeed,
@@ -30,6 +35,14 @@ from heraldo_sync.urls import display
 logger = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """What a check has stored: how many entries were new, and whether the feed is moving."""
+
+    new: int = 0
+    moving: Moving | None = None
+
+
 async def check_feed(services: SyncServices, feed_id: int) -> int:
     """Checks a feed once; returns how many entries were new. A feed that is gone is nothing."""
     async with services.pool.acquire() as connection:
@@ -40,18 +53,20 @@ async def check_feed(services: SyncServices, feed_id: int) -> int:
     async with services.pool.acquire() as connection, connection.transaction():
         match answer:
             case Failed():
-                await _keep_failure(services, connection, feed, answer)
-                return 0
+                kept = await _keep_failure(services, connection, feed, answer)
             case Reading():
-                return await keep_reading(services, connection, feed.id, answer)
+                kept = await keep_reading(services, connection, feed.id, answer)
             case Familiar():
-                await _keep_unchanged(
+                kept = await _keep_unchanged(
                     services, connection, feed, answer.fetched, body_hash=answer.body_hash
                 )
-                return 0
             case Fetched() | NotModified():
-                await _keep_unchanged(services, connection, feed, answer)
-                return 0
+                kept = await _keep_unchanged(services, connection, feed, answer)
+    if kept.moving is not None and has_moved(kept.moving, services.rules):
+        await settle_move(
+            services.pool, services.queue, feed.id, kept.moving.target, services.rules
+        )
+    return kept.new
 
 
 async def _read(
@@ -69,15 +84,19 @@ async def _read(
 
 async def keep_reading(
     services: SyncServices, connection: Connection, feed_id: int, reading: Reading
-) -> int:
-    """Stores a reading and fans out what is new; returns how many entries were new.
+) -> Kept:
+    """Stores a reading and fans out what is new. Nothing if the feed is gone.
 
     What a feed shows at its very first reading is where it starts, not news.
     """
-    known = await lock_feed(connection, feed_id)
+    locked = await lock_feed(connection, feed_id)
+    if locked is None:
+        return Kept()
+    if locked.told:
+        await _tell_that_it_works(services, connection, feed_id)
     entry_ids = await add_entries(connection, feed_id, identify(reading.entries))
     await remember_items(connection, feed_id, reading.items)
-    if known:
+    if locked.seen:
         subscriptions = await fan_out(connection, services.queue, feed_id, entry_ids)
         if entry_ids:
             logger.info(
@@ -88,7 +107,7 @@ async def keep_reading(
                     "subscriptions": subscriptions,
                 },
             )
-    await record_success(
+    moving = await record_success(
         connection,
         feed_id,
         next_check=after_success(
@@ -98,14 +117,16 @@ async def keep_reading(
             rng=services.rng,
         ),
         validators=reading.fetched.validators,
+        permanent_url=reading.fetched.permanent_url,
         body_hash=reading.body_hash,
         description=Description(
             title=reading.parsed.title or display(reading.fetched.url),
             link=reading.parsed.link,
             format=reading.parsed.format,
+            ttl=reading.parsed.ttl,
         ),
     )
-    return len(entry_ids)
+    return Kept(new=len(entry_ids), moving=moving)
 
 
 async def _keep_unchanged(
@@ -115,29 +136,59 @@ async def _keep_unchanged(
     answer: Fetched | NotModified,
     *,
     body_hash: bytes | None = None,
-) -> None:
-    await record_success(
+) -> Kept:
+    """An answer without the feed does not repeat the feed's own wish, which still stands."""
+    moving = await record_success(
         connection,
         feed.id,
         next_check=after_success(
-            services.interval, fresh_for=answer.fresh_for, ttl=None, rng=services.rng
+            services.interval, fresh_for=answer.fresh_for, ttl=feed.ttl, rng=services.rng
         ),
         validators=answer.validators,
+        permanent_url=answer.permanent_url,
         body_hash=body_hash,
     )
+    if feed.told:
+        await _tell_that_it_works(services, connection, feed.id)
+    return Kept(moving=moving)
 
 
 async def _keep_failure(
     services: SyncServices, connection: Connection, feed: StoredFeed, failed: Failed
-) -> None:
+) -> Kept:
     delay = after_failure(
         feed.failures + 1,
         interval=services.interval,
         retry_after=failed.retry_after,
         rng=services.rng,
     )
-    await record_failure(connection, feed.id, failed, next_check=delay)
+    failing = await record_failure(connection, feed.id, failed, next_check=delay)
+    if failing is None:
+        return Kept()
     logger.warning(
         "feed check failed",
         extra={"feed_id": feed.id, "reason": failed.reason.value, "failures": feed.failures + 1},
     )
+    match after_failed_check(failing.ailing, services.rules):
+        case Step.END:
+            await connection.execute(statement("end_feed"), feed.id)
+            await tell(connection, services.queue, feed.id, NoticeKind.ENDED)
+        case Step.TELL:
+            await connection.execute(statement("feed_told"), feed.id)
+            await tell(
+                connection,
+                services.queue,
+                feed.id,
+                NoticeKind.FAILING,
+                reason=failed.message,
+                since=failing.since,
+            )
+        case Step.NOTHING:
+            pass
+    return Kept()
+
+
+async def _tell_that_it_works(services: SyncServices, connection: Connection, feed_id: int) -> None:
+    """Takes back what subscribers were told, before the posts that make it true."""
+    if await connection.fetchval(statement("feed_untold"), feed_id) is not None:
+        await tell(connection, services.queue, feed_id, NoticeKind.WORKING)

@@ -140,7 +140,7 @@ class Fetcher:
                 async with asyncio.timeout(max(left, 0.0)):
                     answer = await self._ask(current, validators)
                 left -= self._clock.monotonic() - started
-            if isinstance(answer, Fetched) and hop and permanent:
+            if isinstance(answer, Fetched | NotModified) and hop and permanent:
                 return replace(answer, permanent_url=current)
             if not isinstance(answer, _Redirect):
                 return answer

@@ -87,9 +87,10 @@ class Fetched:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotModified:
-    """The server says that what we have is current."""
+    """The server says that what we have is current. The fields are those of `Fetched`."""
 
     validators: Validators
+    permanent_url: str | None = None
     fresh_for: timedelta | None = None
 
 

@@ -7,6 +7,7 @@ import asyncpg
 
 from heraldo_sync.database import Connection, Pool
 from heraldo_sync.model import Enclosure, Entry
+from heraldo_sync.notices import Notice, read_notice
 from heraldo_sync.statements import statement
 
 
@@ -22,11 +23,11 @@ class Address:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """An entry that a target must get. ``parts_sent`` counts what Telegram already has."""
+    """What a target must get. ``parts_sent`` counts what Telegram already has."""
 
     id: int
     parts_sent: int
-    entry: Entry
+    content: Entry | Notice
 
 
 class Outbox:
@@ -37,18 +38,22 @@ class Outbox:
 
     async def address(self, target_id: int) -> Address | None:
         """Where the target is now; None when it is gone."""
-        row = await self._pool.fetchrow(statement("address"), target_id)
-        if row is None:
-            return None
-        return Address(
-            chat_id=row["chat_id"], topic_id=row["topic_id"], kind=row["kind"], open=row["open"]
-        )
+        return _address(await self._pool.fetchrow(statement("address"), target_id))
+
+    async def address_of(self, delivery: Delivery) -> Address | None:
+        """Where its target is now; None when it waits no more: unsubscribed, merged, or sent."""
+        return _address(await self._pool.fetchrow(statement("still_waiting"), delivery.id))
 
     async def waiting(self, target_id: int, limit: int) -> list[Delivery]:
         """The target's next deliveries, oldest first."""
         rows = await self._pool.fetch(statement("waiting_deliveries"), target_id, limit)
         return [
-            Delivery(id=row["id"], parts_sent=row["parts_sent"], entry=_entry(row)) for row in rows
+            Delivery(
+                id=row["id"],
+                parts_sent=row["parts_sent"],
+                content=_entry(row) if row["notice"] is None else _notice(row),
+            )
+            for row in rows
         ]
 
     async def part_sent(
@@ -76,6 +81,23 @@ async def nothing_waits(connection: Connection, target_id: int) -> bool:
     if not open_now:
         return True
     return not await connection.fetchval(statement("has_waiting"), target_id)
+
+
+def _address(row: asyncpg.Record | None) -> Address | None:
+    if row is None:
+        return None
+    return Address(
+        chat_id=row["chat_id"], topic_id=row["topic_id"], kind=row["kind"], open=row["open"]
+    )
+
+
+def _notice(row: asyncpg.Record) -> Notice:
+    return read_notice(
+        row["notice"],
+        subscription_id=row["subscription_id"],
+        feed_title=row["feed_title"],
+        feed_url=row["feed_url"],
+    )
 
 
 def _entry(row: asyncpg.Record) -> Entry:

@@ -7,16 +7,18 @@ from datetime import timedelta
 from colmillo import Queue
 from heraldo_sync.database import Pool
 from heraldo_sync.fetch import Fetcher
+from heraldo_sync.health import Rules
 from heraldo_sync.parse import Parser
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SyncServices:
-    """The pool, the queue, the two that read feeds, and how often feeds are checked."""
+    """The pool, the queue, the two that read feeds, and how feeds are checked."""
 
     pool: Pool
     queue: Queue
     fetcher: Fetcher
     parser: Parser
     interval: timedelta = timedelta(seconds=60)
+    rules: Rules = field(default_factory=Rules)
     rng: random.Random = field(default_factory=random.Random)

@@ -10,17 +10,21 @@ from datetime import datetime, timedelta
 
 from colmillo import Queue
 from heraldo_sync.database import Connection
+from heraldo_sync.health import Ailing, Moving
 from heraldo_sync.identity import Identified
 from heraldo_sync.messages import deliver_target
 from heraldo_sync.model import Failed, ParsedEntry, Validators
 from heraldo_sync.statements import statement
+
+_GONE = 410
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredFeed:
     """What a check needs to know of a feed. ``seen`` is whether it was ever read.
 
-    ``items`` is what `heraldo_sync.gate` packed of the items that it showed.
+    ``told`` is whether its subscribers know that it fails. ``ttl`` is the wish that it last
+    expressed. ``items`` is what `heraldo_sync.gate` packed of the items that it showed.
     """
 
     id: int
@@ -30,7 +34,17 @@ class StoredFeed:
     body_hash: bytes | None
     failures: int
     seen: bool
+    told: bool = False
+    ttl: timedelta | None = None
     items: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockedFeed:
+    """A feed that nobody else may add entries to. ``seen`` and ``told`` as in `StoredFeed`."""
+
+    seen: bool
+    told: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +54,15 @@ class Description:
     title: str
     link: str | None
     format: str
+    ttl: timedelta | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failing:
+    """A feed that failed just now, and since when it does."""
+
+    since: datetime
+    ailing: Ailing
 
 
 async def load_feed(connection: Connection, feed_id: int) -> StoredFeed | None:
@@ -55,6 +78,8 @@ async def load_feed(connection: Connection, feed_id: int) -> StoredFeed | None:
         body_hash=row["body_hash"],
         failures=row["failures"],
         seen=row["succeeded_at"] is not None,
+        told=row["told_at"] is not None,
+        ttl=row["ttl"],
         items=row["items"],
     )
 
@@ -65,14 +90,16 @@ async def upsert_feed(connection: Connection, url: str, title: str) -> int:
     return feed_id
 
 
-async def lock_feed(connection: Connection, feed_id: int) -> bool:
-    """Holds the feed until the transaction ends; whether it was ever read before.
+async def lock_feed(connection: Connection, feed_id: int) -> LockedFeed | None:
+    """Holds the feed until the transaction ends; None when it is gone, merged with another.
 
     Whatever adds entries or subscriptions to a feed holds this lock, so entry ids grow from
     old to new and a subscription is either there for an entry's fan-out or not at all.
     """
     row = await connection.fetchrow(statement("lock_feed"), feed_id)
-    return row is not None and row["succeeded_at"] is not None
+    if row is None:
+        return None
+    return LockedFeed(seen=row["succeeded_at"] is not None, told=row["told_at"] is not None)
 
 
 async def add_entries(
@@ -149,11 +176,15 @@ async def record_success(
     *,
     next_check: timedelta,
     validators: Validators,
+    permanent_url: str | None,
     body_hash: bytes | None = None,
     description: Description | None = None,
-) -> None:
-    """A check went well. Without ``description`` what the feed says of itself stays."""
-    await connection.execute(
+) -> Moving | None:
+    """A check went well. Without ``description`` what the feed says of itself stays.
+
+    Returns what is known of a move when only permanent redirects led to ``permanent_url``.
+    """
+    row = await connection.fetchrow(
         statement("feed_succeeded"),
         feed_id,
         next_check,
@@ -163,15 +194,42 @@ async def record_success(
         description.title if description else None,
         description.link if description else None,
         description.format if description else None,
+        description.ttl if description else None,
+        permanent_url,
+    )
+    if row is None or row["moved_to"] is None:
+        return None
+    return Moving(
+        url=row["url"],
+        target=row["moved_to"],
+        seen=row["moved_seen"],
+        lasting=row["moved_for"],
     )
 
 
 async def record_failure(
     connection: Connection, feed_id: int, failed: Failed, *, next_check: timedelta
-) -> None:
-    """A check failed; the feed stays, its next check is further away."""
-    await connection.execute(
-        statement("feed_failed"), feed_id, next_check, failed.reason.value, failed.message
+) -> Failing | None:
+    """A check failed; the feed stays, its next check is further away. None: it is gone."""
+    row = await connection.fetchrow(
+        statement("feed_failed"),
+        feed_id,
+        next_check,
+        failed.reason.value,
+        failed.message,
+        failed.status == _GONE,
+    )
+    if row is None:
+        return None
+    return Failing(
+        since=row["failing_since"],
+        ailing=Ailing(
+            failures=row["failures"],
+            failing_for=row["failing_for"],
+            gone_for=row["gone_for"],
+            told=row["told"],
+            ended=row["ended"],
+        ),
     )
 
 

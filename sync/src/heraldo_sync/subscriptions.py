@@ -20,7 +20,10 @@ PROMPT_STANDS = timedelta(minutes=10)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubscriptionView:
-    """A subscription as its owner sees it. ``url`` shows no credentials."""
+    """A subscription as its owner sees it. ``url`` shows no credentials.
+
+    ``ended`` says that the feed is gone for good and not checked any more.
+    """
 
     id: int
     feed_id: int
@@ -31,6 +34,7 @@ class SubscriptionView:
     failing_since: datetime | None
     last_error: str | None
     next_check_at: datetime
+    ended: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,4 +186,5 @@ def _view(row: asyncpg.Record) -> SubscriptionView:
         failing_since=row["failing_since"],
         last_error=row["last_error"],
         next_check_at=row["next_check_at"],
+        ended=row["ended_at"] is not None,
     )

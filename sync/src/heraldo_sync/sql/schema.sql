@@ -1,6 +1,9 @@
 -- The application's tables as they are now, for a fresh database. The migrations in alembic/
 -- lead to the same; a test compares the two. The queue's own tables are colmillo's.
 
+-- ttl is the feed's own wish, which an answer without the feed does not repeat. told_at: when its
+-- subscribers were told that it fails. ended_at: it answered 410 for so long that it is over.
+-- moved_*: where only permanent redirects led at the last checks.
 CREATE TABLE feeds (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     url text NOT NULL UNIQUE,
@@ -10,6 +13,7 @@ CREATE TABLE feeds (
     etag text,
     last_modified text,
     body_hash bytea,
+    ttl interval,
     next_check_at timestamptz NOT NULL DEFAULT now(),
     checked_at timestamptz,
     succeeded_at timestamptz,
@@ -17,6 +21,12 @@ CREATE TABLE feeds (
     failing_since timestamptz,
     last_reason text,
     last_error text,
+    told_at timestamptz,
+    gone_since timestamptz,
+    ended_at timestamptz,
+    moved_to text,
+    moved_since timestamptz,
+    moved_seen integer NOT NULL DEFAULT 0,
     created_at timestamptz NOT NULL DEFAULT now()
 );
 
@@ -79,19 +89,22 @@ CREATE TABLE subscriptions (
 
 CREATE INDEX subscriptions_feed ON subscriptions (feed_id);
 
--- One row per (subscription, entry): what must be sent, or was, or could not be.
+-- One row per (subscription, entry): what must be sent, or was, or could not be. A row without an
+-- entry is something to say about the feed itself (heraldo_sync.notices), sent in its turn.
 CREATE TABLE deliveries (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     subscription_id bigint NOT NULL REFERENCES subscriptions ON DELETE CASCADE,
     target_id bigint NOT NULL REFERENCES targets ON DELETE CASCADE,
-    entry_id bigint NOT NULL REFERENCES entries ON DELETE CASCADE,
+    entry_id bigint REFERENCES entries ON DELETE CASCADE,
+    notice jsonb,
     status text NOT NULL DEFAULT 'waiting' CHECK (status IN ('waiting', 'sent', 'set_aside')),
     parts_sent integer NOT NULL DEFAULT 0,
     message_ids bigint[] NOT NULL DEFAULT '{}',
     reason text,
     created_at timestamptz NOT NULL DEFAULT now(),
     settled_at timestamptz,
-    UNIQUE (subscription_id, entry_id)
+    UNIQUE (subscription_id, entry_id),
+    CHECK ((entry_id IS NULL) <> (notice IS NULL))
 );
 
 -- The delivery task reads a target's waiting rows oldest first.

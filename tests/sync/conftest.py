@@ -1,0 +1,25 @@
+"""Feeds on a real server, and everything a check works with."""
+
+import random
+from collections.abc import AsyncIterator
+
+import pytest
+from feed_server import FeedServer
+from town import Town
+
+from colmillo import Queue
+from heraldo_sync.addresses import AddressPolicy
+from heraldo_sync.database import Pool
+from heraldo_sync.fetch import Fetcher
+from heraldo_sync.parse import Parser
+from heraldo_sync.services import SyncServices
+
+
+@pytest.fixture
+async def town(pool: Pool, queue: Queue) -> AsyncIterator[Town]:
+    policy = AddressPolicy.parse("127.0.0.1")
+    async with FeedServer() as feeds, Fetcher(policy) as fetcher, Parser() as parser:
+        services = SyncServices(
+            pool=pool, queue=queue, fetcher=fetcher, parser=parser, rng=random.Random(1)
+        )
+        yield Town(services, feeds)
