@@ -155,6 +155,12 @@ CREATE UNLOGGED TABLE pace (
     free_at timestamptz NOT NULL
 ) WITH (fillfactor = 50)
     """,
+    """
+CREATE UNLOGGED TABLE host_holds (
+    host text PRIMARY KEY,
+    held_until timestamptz NOT NULL
+)
+    """,
 ]
 
 

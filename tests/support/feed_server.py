@@ -1,7 +1,9 @@
 """Feeds over real HTTP, changed while they are served."""
 
+import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from html import escape
 from types import TracebackType
 from typing import Self
@@ -37,6 +39,7 @@ class FeedServer:
         self._documents: dict[str, Document] = {}
         self._status: dict[str, int] = {}
         self._headers: dict[str, dict[str, str]] = {}
+        self._stalls: dict[str, tuple[asyncio.Event, asyncio.Event]] = {}
         self._moved: dict[str, tuple[int, str]] = {}
         application = web.Application()
         application.router.add_get("/{name}", self._answer)
@@ -64,6 +67,19 @@ class FeedServer:
         self._documents[name] = document
         return self.url(name)
 
+    @asynccontextmanager
+    async def stalled(self, name: str) -> AsyncIterator[None]:
+        """Answers nothing to this name while the block lasts."""
+        self._stalls[name] = asyncio.Event(), asyncio.Event()
+        try:
+            yield
+        finally:
+            self._stalls[name][1].set()
+
+    async def reached(self, name: str) -> None:
+        """Returns when somebody has asked for a stalled name."""
+        await self._stalls[name][0].wait()
+
     def same_as(self, name: str) -> Document:
         """A document that shows the posts of another name."""
         return lambda _name, _posts: rss(name, self._posts.get(name, [1, 2, 3]))
@@ -86,6 +102,10 @@ class FeedServer:
     async def _answer(self, request: web.Request) -> web.Response:
         name = request.match_info["name"]
         self.requests[name] += 1
+        if name in self._stalls:
+            reached, goes_on = self._stalls[name]
+            reached.set()
+            await goes_on.wait()
         if name in self._moved:
             status, to = self._moved[name]
             return web.Response(status=status, headers={"Location": f"/{to}"})

@@ -1,11 +1,16 @@
 """Feeds on a real server, and everything a check works with."""
 
+import asyncio
+from dataclasses import replace
 from datetime import timedelta
 
 from feed_server import FeedServer
 
+from heraldo_sync.addresses import AddressPolicy
 from heraldo_sync.check import check_feed, keep_reading
 from heraldo_sync.database import Connection
+from heraldo_sync.fetch import Fetcher
+from heraldo_sync.limits import Limits
 from heraldo_sync.services import SyncServices
 from heraldo_sync.subscribing import Found, look, subscribe
 from heraldo_sync.subscriptions import Subscriptions
@@ -50,6 +55,17 @@ class Town:
             "UPDATE entries SET first_seen_at = first_seen_at - $1::interval", after
         )
         return await check_feed(self.services, feed_id)
+
+    async def impatient(self, feed_id: int, limits: Limits) -> int:
+        """Checks a feed while another request has its host's only turn."""
+        policy = AddressPolicy.parse("127.0.0.1")
+        async with Fetcher(policy, limits=replace(limits, per_host=1)) as fetcher:
+            async with self.feeds.stalled("stall"):
+                stalled = asyncio.create_task(fetcher.fetch(self.feeds.url("stall")))
+                await self.feeds.reached("stall")
+                new = await check_feed(replace(self.services, fetcher=fetcher), feed_id)
+            await stalled
+        return new
 
     async def keep(self, connection: Connection, feed_id: int) -> None:
         """Reads the feed and stores what is new, within the caller's transaction."""

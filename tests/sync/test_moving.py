@@ -48,6 +48,18 @@ async def test_a_redirect_that_is_not_meant_to_last_starts_the_count_again(town:
     assert await town.feed_id(town.feeds.url("old")) == feed_id
 
 
+async def test_another_target_starts_the_count_again(town: Town) -> None:
+    ana = await town.chat(1)
+    feed_id = await town.follow(ana, town.feeds.add("old"))
+    for target in ("new", "new", "newer", "newer"):
+        town.feeds.add(target)
+        town.feeds.move("old", target)
+        await town.check(feed_id, after=HOURS)
+    assert await town.feed_id(town.feeds.url("old")) == feed_id
+    await town.check(feed_id, after=HOURS)
+    assert await town.feed_id(town.feeds.url("newer")) == feed_id
+
+
 async def test_a_page_that_is_no_feed_is_no_new_address(town: Town) -> None:
     ana = await town.chat(1)
     feed_id = await town.follow(ana, town.feeds.add("old"))

@@ -53,7 +53,9 @@ async def open_services(settings: Settings, dsn: str) -> AsyncIterator[Services]
         yield Services(
             pool=pool,
             queue=queue,
-            fetcher=await stack.enter_async_context(Fetcher(settings.allow_private_addresses)),
+            fetcher=await stack.enter_async_context(
+                Fetcher(settings.allow_private_addresses, limits=settings.fetch_limits)
+            ),
             parser=await stack.enter_async_context(Parser()),
             interval=settings.interval,
             sender=Sender(bot),

@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from heraldo.errors import BadSettings
 from heraldo.limits import SendLimits
 from heraldo_sync.addresses import AddressPolicy
+from heraldo_sync.limits import Limits
 
 TOKEN = re.compile(r"\d+:[A-Za-z0-9_-]{20,}")
 SECRETS = ("TELEGRAM_BOT_TOKEN", "DATABASE_URL")
@@ -51,6 +52,9 @@ class Settings(BaseSettings):
     )
     sync_interval_seconds: float = Field(
         default=60, ge=1, le=86400, description="How often each feed is checked."
+    )
+    host_requests_per_second: float = Field(
+        default=10, gt=0, le=1000, description="How often one host is asked, by each worker."
     )
     allow_private_addresses: Annotated[AddressPolicy, NoDecode] = Field(
         default_factory=lambda: AddressPolicy.parse(""),
@@ -121,6 +125,11 @@ class Settings(BaseSettings):
     def interval(self) -> timedelta:
         """How often each feed is checked."""
         return timedelta(seconds=self.sync_interval_seconds)
+
+    @property
+    def fetch_limits(self) -> Limits:
+        """What one fetch may take."""
+        return Limits(between=timedelta(seconds=1 / self.host_requests_per_second))
 
     @property
     def limits(self) -> SendLimits:

@@ -8,6 +8,7 @@ addresses and redirects all end up there, so there is no second way in.
 import asyncio
 import re
 import socket
+import ssl
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from aiohttp.connector import Connection
 from aiohttp.tracing import Trace
 
 from heraldo_sync.errors import SyncError, quoted
+from heraldo_sync.tls import port_of_connection
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
@@ -221,11 +223,13 @@ class GuardedConnector(aiohttp.TCPConnector):
         *,
         limit: int = 0,
         keepalive: float = 15.0,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self._policy = policy
         super().__init__(
             resolver=GuardedResolver(policy, resolver),
             limit=limit,
+            ssl=tls or True,
             keepalive_timeout=keepalive,
             socket_factory=self._make_socket,
         )
@@ -238,9 +242,11 @@ class GuardedConnector(aiohttp.TCPConnector):
     ) -> Connection:
         """Connects; the racing attempts to do so inherit whom the sockets are for."""
         token = _connecting_to.set(req.url.raw_host or "")
+        port = port_of_connection.set(req.url.port or 0)
         try:
             return await super().connect(req, traces, timeout)
         finally:
+            port_of_connection.reset(port)
             _connecting_to.reset(token)
 
     def _make_socket(self, info: aiohttp.AddrInfoType) -> socket.socket:

@@ -8,15 +8,16 @@ A crash before the commit repeats the check; after it nothing can be forgotten.
 
 import logging
 from dataclasses import dataclass
+from datetime import timedelta
 
 from heraldo_sync.database import Connection
 from heraldo_sync.health import Moving, Step, after_failed_check, has_moved
 from heraldo_sync.identity import identify
-from heraldo_sync.model import Failed, Fetched, NotModified
+from heraldo_sync.model import Failed, Fetched, NotModified, Reason
 from heraldo_sync.moving import settle_move
 from heraldo_sync.notices import NoticeKind, tell
 from heraldo_sync.reading import Familiar, Reading, body_hash, read
-from heraldo_sync.schedule import after_failure, after_success
+from heraldo_sync.schedule import after_failure, after_hold, after_success, hold_of
 from heraldo_sync.services import SyncServices
 from heraldo_sync.statements import statement
 from heraldo_sync.store import (
@@ -49,7 +50,15 @@ async def check_feed(services: SyncServices, feed_id: int) -> int:
         feed = await load_feed(connection, feed_id)
     if feed is None:
         return 0
+    if feed.held is not None:
+        await _postpone(services, feed.id, feed.held)
+        return 0
     answer = await _read(services, feed)
+    if isinstance(answer, Failed) and answer.reason is Reason.HOST_BUSY:
+        # It was never asked, so nothing is held against it.
+        logger.warning("host is busy", extra={"feed_id": feed.id})
+        await _postpone(services, feed.id, services.interval)
+        return 0
     async with services.pool.acquire() as connection, connection.transaction():
         match answer:
             case Failed():
@@ -67,6 +76,11 @@ async def check_feed(services: SyncServices, feed_id: int) -> int:
             services.pool, services.queue, feed.id, kept.moving.target, services.rules
         )
     return kept.new
+
+
+async def _postpone(services: SyncServices, feed_id: int, wait: timedelta) -> None:
+    delay = after_hold(wait, interval=services.interval, rng=services.rng)
+    await services.pool.execute(statement("postpone_feeds"), [feed_id], delay)
 
 
 async def _read(
@@ -162,6 +176,9 @@ async def _keep_failure(
         retry_after=failed.retry_after,
         rng=services.rng,
     )
+    hold = hold_of(failed)
+    if hold is not None:
+        await connection.execute(statement("hold_host"), failed.host, hold)
     failing = await record_failure(connection, feed.id, failed, next_check=delay)
     if failing is None:
         return Kept()

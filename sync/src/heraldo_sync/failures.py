@@ -57,6 +57,14 @@ def too_slow(after: timedelta) -> Failed:
     )
 
 
+def busy() -> Failed:
+    """So much else waits for this host that the request was not even begun: no fault of it."""
+    return Failed(
+        reason=Reason.HOST_BUSY,
+        message="This bot has many questions for this server just now. Try again later.",
+    )
+
+
 def too_large(size: int) -> Failed:
     """The body is larger than this many bytes, as sent or after decompression."""
     return Failed(

@@ -6,8 +6,6 @@ Nothing a server does makes `Fetcher.fetch` raise; what went wrong is a `Failed`
 import asyncio
 import base64
 import logging
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from types import TracebackType
 from urllib.parse import quote
@@ -29,6 +27,8 @@ from heraldo_sync.body import (
 from heraldo_sync.errors import InvalidUrl
 from heraldo_sync.limits import Limits
 from heraldo_sync.model import Failed, Fetched, NotModified, Validators
+from heraldo_sync.tls import SessionContext
+from heraldo_sync.turns import HostBusy, HostTurns, Patience
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ class Fetcher:
     """Fetches feeds and pages over connections that it keeps alive. Used with ``async with``.
 
     ``resolver`` looks names up; its answers are checked against ``policy`` as literal addresses
-    are. It is closed with the fetcher.
+    are. It is closed with the fetcher. ``tls`` says whom to trust, and remembers TLS sessions.
     """
 
     def __init__(
@@ -65,19 +65,23 @@ class Fetcher:
         user_agent: str = USER_AGENT,
         resolver: AbstractResolver | None = None,
         clock: Clock | None = None,
+        tls: SessionContext | None = None,
     ) -> None:
         self._policy = policy
         self._limits = limits or Limits()
         self._user_agent = user_agent
         self._resolver = resolver
+        self._tls = tls or SessionContext.for_clients()
         self._clock = clock or SystemClock()
         self._session: aiohttp.ClientSession | None = None
-        self._hosts: dict[str, _HostSlots] = {}
+        self._turns = HostTurns(
+            at_once=self._limits.per_host, between=self._limits.between, clock=self._clock
+        )
 
     async def __aenter__(self) -> "Fetcher":
         self._resolver = self._resolver or SystemResolver()
         self._session = aiohttp.ClientSession(
-            connector=GuardedConnector(self._policy, self._resolver),
+            connector=GuardedConnector(self._policy, self._resolver, tls=self._tls),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
             trust_env=False,
@@ -118,6 +122,8 @@ class Fetcher:
             return await self._follow(url, validators or Validators())
         except InvalidUrl as error:
             return failures.invalid_url(str(error))
+        except HostBusy:
+            return failures.busy()
         except Exception as error:
             failed = failures.of_exception(error, self._limits)
             if failed is None:
@@ -134,8 +140,9 @@ class Fetcher:
         current = urls.normalise(url)
         permanent = True
         left = self._limits.total.total_seconds()
+        patience = Patience(self._limits.turn.total_seconds())
         for hop in range(self._limits.redirects + 1):
-            async with self._slot(urls.parse(current).host):
+            async with self._turns.turn(urls.parse(current).host, patience):
                 started = self._clock.monotonic()
                 async with asyncio.timeout(max(left, 0.0)):
                     answer = await self._ask(current, validators)
@@ -185,9 +192,9 @@ class Fetcher:
             )
         if response.status not in (200, 203):
             wait = http_hints.retry_after(headers, now)
-            return failures.bad_status(
-                response.status, wait if response.status in _ASKS_TO_WAIT else None
-            )
+            asked = response.status in _ASKS_TO_WAIT
+            failed = failures.bad_status(response.status, wait if asked else None)
+            return replace(failed, host=url.host) if asked else failed
         body = await self._body(response)
         if isinstance(body, Failed):
             return body
@@ -212,25 +219,6 @@ class Fetcher:
             return failures.bad_encoding()
         except BodyCutOff:
             return failures.broken_off()
-
-    @asynccontextmanager
-    async def _slot(self, host: str) -> AsyncIterator[None]:
-        """At most ``per_host`` requests to a host at a time; hosts that are idle are forgotten."""
-        slots = self._hosts.setdefault(host, _HostSlots(asyncio.Semaphore(self._limits.per_host)))
-        slots.users += 1
-        try:
-            async with slots.semaphore:
-                yield
-        finally:
-            slots.users -= 1
-            if not slots.users:
-                del self._hosts[host]
-
-
-@dataclass(slots=True)
-class _HostSlots:
-    semaphore: asyncio.Semaphore
-    users: int = 0
 
 
 def _headers(url: urls.Url, validators: Validators) -> dict[str, str]:

@@ -8,8 +8,9 @@ from datetime import timedelta
 class Limits:
     """How much time, and how many bytes and redirects, one fetch may take.
 
-    ``total`` covers all redirects and the whole body; waiting for a free slot of ``per_host``
-    does not count. ``body`` is in bytes, after decompression.
+    ``total`` covers all redirects and the whole body. At most ``per_host`` requests of this
+    process go to a host at a time, begun ``between`` apart; waiting for that does not count, but
+    has a limit of its own, ``turn``. ``body`` is in bytes, after decompression.
     """
 
     connect: timedelta = timedelta(seconds=10)
@@ -18,3 +19,5 @@ class Limits:
     body: int = 5_000_000
     redirects: int = 5
     per_host: int = 2
+    between: timedelta = timedelta()
+    turn: timedelta = timedelta(seconds=60)

@@ -109,6 +109,7 @@ class Reason(StrEnum):
     BAD_RESPONSE = "bad_response"
     NOT_A_FEED = "not_a_feed"
     PARSE_TIMEOUT = "parse_timeout"
+    HOST_BUSY = "host_busy"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,13 +117,15 @@ class Failed:
     """The feed could not be read.
 
     ``message`` is one or two sentences for the person who asked: what was wrong and what to
-    do; it holds no credentials. ``retry_after`` is the server's own wish (429, 503).
+    do; it holds no credentials. ``host`` asked us to wait (429, 503), ``retry_after`` says for how
+    long if it did.
     """
 
     reason: Reason
     message: str
     status: int | None = None
     retry_after: timedelta | None = None
+    host: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,11 +4,19 @@ Jitter keeps feeds that were added together, or failed together, from coming due
 """
 
 import random
+from collections import Counter
+from collections.abc import Sequence
 from datetime import timedelta
 
+from heraldo_sync.model import Failed
+
 MAX_DELAY = timedelta(days=1)
+MAX_HOLD = timedelta(minutes=15)
 MAX_TTL = timedelta(hours=1)
+_TOO_OFTEN = 429
 _JITTER = 0.1
+# What a server that says "too often" without a time gets.
+_HOLD = timedelta(minutes=1)
 # Half again for every failure: a feed that was down for n hours is asked again within n/2.
 _GROWTH = 1.5
 _MAX_STEPS = 64
@@ -44,3 +52,33 @@ def after_failure(
     backoff = timedelta(seconds=min(seconds, MAX_DELAY.total_seconds()))
     delay = backoff * (0.75 + 0.25 * rng.random())
     return min(max(delay, retry_after or timedelta()), MAX_DELAY)
+
+
+def hold_of(failed: Failed) -> timedelta | None:
+    """Returns for how long a host is left alone with all its feeds; None if it did not ask.
+
+    At most a quarter of an hour: one feed's server must not silence a host of thousands for a day.
+    """
+    if failed.host is None or (failed.retry_after is None and failed.status != _TOO_OFTEN):
+        return None
+    wish = _HOLD if failed.retry_after is None else failed.retry_after
+    return min(wish, MAX_HOLD)
+
+
+def after_hold(held: timedelta, *, interval: timedelta, rng: random.Random) -> timedelta:
+    """Returns the time until the check of a feed whose host is left alone for ``held`` more."""
+    return held + max(held / 2, interval) * rng.random()
+
+
+def in_turns(feeds: Sequence[tuple[int, str]], *, together: int) -> list[int]:
+    """Returns the ids of feeds, given with their hosts, in the order to check them in.
+
+    ``together`` feeds of a host come together, on connections that are still open, then those of
+    the other hosts; so no host gets them all at once, and none waits behind thousands of another.
+    """
+    met = Counter[str]()
+    ranked: list[tuple[int, str, int]] = []
+    for place, (_, host) in enumerate(feeds):
+        ranked.append((met[host] // together, host, place))
+        met[host] += 1
+    return [feeds[place][0] for _, _, place in sorted(ranked)]

@@ -24,7 +24,8 @@ class StoredFeed:
     """What a check needs to know of a feed. ``seen`` is whether it was ever read.
 
     ``told`` is whether its subscribers know that it fails. ``ttl`` is the wish that it last
-    expressed. ``items`` is what `heraldo_sync.gate` packed of the items that it showed.
+    expressed, ``held`` how much longer its host wants to be left alone. ``items`` is what
+    `heraldo_sync.gate` packed of the items that it showed.
     """
 
     id: int
@@ -36,6 +37,7 @@ class StoredFeed:
     seen: bool
     told: bool = False
     ttl: timedelta | None = None
+    held: timedelta | None = None
     items: bytes | None = None
 
 
@@ -80,6 +82,7 @@ async def load_feed(connection: Connection, feed_id: int) -> StoredFeed | None:
         seen=row["succeeded_at"] is not None,
         told=row["told_at"] is not None,
         ttl=row["ttl"],
+        held=row["held"],
         items=row["items"],
     )
 

@@ -5,12 +5,15 @@ from datetime import timedelta
 from colmillo import Backoff, Context, task
 from heraldo_sync.check import check_feed
 from heraldo_sync.messages import deliver_target
+from heraldo_sync.schedule import in_turns
 from heraldo_sync.services import SyncServices
 from heraldo_sync.statements import statement
 
 SCHEDULE_QUEUE = "schedule"
 SYNC_QUEUE = "sync"
 TICK_BATCH = 1000
+# As many feeds of a host are checked one after another as it may be asked at once.
+TOGETHER = 2
 STRANDED_AFTER = timedelta(minutes=2)
 
 
@@ -33,6 +36,7 @@ async def tick(ctx: Context[SyncServices]) -> None:
     while await enqueue_due(ctx.resources) == TICK_BATCH:
         pass
     await enqueue_stranded(ctx.resources)
+    await ctx.resources.pool.execute(statement("forget_holds"))
 
 
 async def enqueue_due(services: SyncServices, *, limit: int = TICK_BATCH) -> int:
@@ -43,7 +47,7 @@ async def enqueue_due(services: SyncServices, *, limit: int = TICK_BATCH) -> int
     """
     async with services.pool.acquire() as connection, connection.transaction():
         rows = await connection.fetch(statement("due_feeds"), limit, services.interval / 2)
-        feed_ids = [row["id"] for row in rows]
+        feed_ids = in_turns([(row["id"], row["host"]) for row in rows], together=TOGETHER)
         if feed_ids:
             await connection.execute(statement("postpone_feeds"), feed_ids, services.interval)
             await services.queue.enqueue_many(

@@ -2,7 +2,7 @@
 -- Index: feeds_due. Feeds nobody subscribes to wait at infinity and are never met here.
 -- $1: how many at most, $2: how far to look ahead, so that a check that took a moment does not
 -- miss the very next tick
-SELECT id
+SELECT id, substring(url from '^https?://(?:[^/@]*@)?(\[[^]]*\]|[^/:?#]*)') AS host
 FROM feeds
 WHERE next_check_at <= now() + $2::interval
 ORDER BY next_check_at

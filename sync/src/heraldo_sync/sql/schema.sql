@@ -138,3 +138,9 @@ CREATE UNLOGGED TABLE pace (
     chat_id bigint PRIMARY KEY,
     free_at timestamptz NOT NULL
 ) WITH (fillfactor = 50);
+
+-- Hosts that asked to be left alone for a while, for all workers. Not logged, as above.
+CREATE UNLOGGED TABLE host_holds (
+    host text PRIMARY KEY,
+    held_until timestamptz NOT NULL
+);

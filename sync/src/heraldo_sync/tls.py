@@ -1,0 +1,105 @@
+"""TLS that goes on where it left off: a session per origin is kept and used once more.
+
+A handshake is most of what a poll over https costs. asyncio asks the context for the TLS object
+of every connection (``wrap_bio``), which is where a kept session comes in; it is taken from the
+first bytes that are read, because TLS 1.3 sends its tickets after the handshake.
+"""
+
+import ssl
+from collections import OrderedDict
+from contextvars import ContextVar
+from typing import Any
+
+MAX_SESSIONS = 500
+"""How many origins' sessions are kept; each takes up to 50 KB, mostly the server's certificates."""
+
+port_of_connection: ContextVar[int] = ContextVar("port_of_connection", default=443)
+"""The port of the connection that is being made: the context is told only the host's name."""
+
+Origin = tuple[str, int]
+
+
+class SessionContext(ssl.SSLContext):
+    """What `ssl.create_default_context` makes for clients, and a memory of sessions.
+
+    A session is only ever offered to the host and port that gave it: the certificate is not
+    checked again when it is resumed. It is taken out when it is offered, and a new one is kept
+    when the server has answered, so a session that a server chokes on is not offered again.
+    """
+
+    _sessions: OrderedDict[Origin, ssl.SSLSession]
+    _limit: int
+
+    @classmethod
+    def for_clients(
+        cls, *, limit: int = MAX_SESSIONS, cafile: str | None = None
+    ) -> "SessionContext":
+        """Trusts what the system trusts, or only the certificates in ``cafile`` (PEM)."""
+        context = cls(ssl.PROTOCOL_TLS_CLIENT)
+        usual = ssl.create_default_context(cafile=cafile)
+        context.verify_flags = usual.verify_flags
+        context.options = usual.options
+        if cafile is None:
+            context.load_default_certs()
+        else:
+            context.load_verify_locations(cafile)
+        context.set_alpn_protocols(["http/1.1"])
+        context._sessions = OrderedDict()
+        context._limit = limit
+        return context
+
+    def wrap_bio(
+        self,
+        incoming: ssl.MemoryBIO,
+        outgoing: ssl.MemoryBIO,
+        server_side: bool = False,
+        server_hostname: str | bytes | None = None,
+        session: ssl.SSLSession | None = None,
+    ) -> ssl.SSLObject:
+        """Makes the TLS object of a new connection, with the session of its origin if there is."""
+        origin = (str(server_hostname), port_of_connection.get())
+        if session is None and server_hostname is not None:
+            session = self.offered_to(*origin)
+        made = super().wrap_bio(incoming, outgoing, server_side, server_hostname, session)
+        if isinstance(made, _Resumable) and server_hostname is not None:
+            made.belong(self, origin)
+        return made
+
+    def offered_to(self, host: str, port: int) -> ssl.SSLSession | None:
+        """Takes out the session that this origin gave last."""
+        return self._sessions.pop((host, port), None)
+
+    def keep(self, origin: Origin, session: ssl.SSLSession | None) -> None:
+        """Keeps an origin's session; the origin that was met longest ago may be forgotten."""
+        if session is None:
+            return
+        self._sessions[origin] = session
+        self._sessions.move_to_end(origin)
+        while len(self._sessions) > self._limit:
+            self._sessions.popitem(last=False)
+
+    @property
+    def kept(self) -> int:
+        """How many sessions are kept."""
+        return len(self._sessions)
+
+
+class _Resumable(ssl.SSLObject):
+    """Gives its session to the context once, when the server's first bytes were read."""
+
+    _owner: tuple[SessionContext, Origin] | None = None
+
+    def belong(self, context: SessionContext, origin: Origin) -> None:
+        self._owner = context, origin
+
+    def read(self, *arguments: Any, **named: Any) -> Any:
+        # asyncio reads into a buffer of its own, other loops may not; either is handed through.
+        data = super().read(*arguments, **named)
+        if data and self._owner is not None:
+            context, origin = self._owner
+            self._owner = None
+            context.keep(origin, self.session)
+        return data
+
+
+SessionContext.sslobject_class = _Resumable
