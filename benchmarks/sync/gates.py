@@ -19,8 +19,8 @@ from pathlib import Path
 
 from heraldo_sync import gate
 from heraldo_sync.documents import read_document
-from heraldo_sync.identity import identify, oldest_first
 from heraldo_sync.model import ParsedFeed
+from heraldo_sync.order import oldest_first
 from heraldo_sync.parse import Parser
 from heraldo_sync.reading import body_hash
 
@@ -151,8 +151,8 @@ def compare(document: gate.Outline, known: gate.Seen, whole: ParsedFeed, rng: ra
     if found is None:
         return "parts: read as a whole after all"
     fresh = {id(whole.entries[place]) for place in places}
-    wanted = [one for one in identify(oldest_first(whole.entries)) if id(one.entry) in fresh]
-    same = list(identify(found[0])) == wanted and found[1] == known
+    wanted = [one for one in oldest_first(whole.entries) if id(one) in fresh]
+    same = list(found[0]) == wanted and found[1] == known
     return "parts: equal" if same else "parts: DIFFERENT"
 
 

@@ -53,9 +53,9 @@ class Scene:
         async with self.services.pool.acquire() as connection, connection.transaction():
             ids = [
                 await connection.fetchval(
-                    "INSERT INTO entries (feed_id, identity, title, html, link)"
-                    " VALUES ($1, sha256($2::text::bytea), $2, $3, 'https://example.org/' || $2)"
-                    " RETURNING id",
+                    "INSERT INTO entries (feed_id, key, content, title, html, link)"
+                    " VALUES ($1, sha256($2::text::bytea), sha256(''), $2, $3,"
+                    " 'https://example.org/' || $2) RETURNING id",
                     self.feed_id,
                     title,
                     html,

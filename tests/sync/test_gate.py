@@ -11,8 +11,8 @@ import pytest
 from heraldo_sync import gate
 from heraldo_sync.charset import certain_charset
 from heraldo_sync.documents import read_document
-from heraldo_sync.identity import identify, oldest_first
 from heraldo_sync.model import ParsedFeed
+from heraldo_sync.order import oldest_first
 
 FEEDS = Path(__file__).parent / "feeds"
 URL = "https://example.org/feed"
@@ -62,7 +62,7 @@ def test_some_items_read_as_in_the_whole_document(name: str) -> None:
         assert odd or not whole.separable
         return
     assert gate.unpack(gate.pack(known)) == known
-    wanted = identify(oldest_first(whole.entries))
+    wanted = oldest_first(whole.entries)
     rng = random.Random(name)
     for _ in range(5):
         forgotten = rng.sample(list(known.items), rng.randint(0, len(known.items)))
@@ -77,7 +77,7 @@ def test_some_items_read_as_in_the_whole_document(name: str) -> None:
         assert found is not None
         entries, now = found
         fresh = [whole.entries[place] for place in new]
-        assert identify(entries) == tuple(one for one in wanted if one.entry in fresh)
+        assert entries == tuple(one for one in wanted if one in fresh)
         assert now == known
 
 

@@ -120,8 +120,8 @@ async def test_old_posts_of_either_feed_are_news_to_nobody(town: Town) -> None:
     old, new = await two_feeds(town)
     for feed_id in (old, new):
         await town.pool.execute(
-            "INSERT INTO entries (feed_id, identity, title, html, first_seen_at)"
-            " VALUES ($1, sha256($2::text::bytea), $2, '', now() - interval '9 days')",
+            "INSERT INTO entries (feed_id, key, content, title, html, first_seen_at)"
+            " VALUES ($1, sha256($2::text::bytea), sha256(''), $2, '', now() - interval '9 days')",
             feed_id,
             f"history {feed_id}",
         )

@@ -33,8 +33,8 @@ async def full(pool: Pool) -> Pool:
         " FROM generate_series(1, 5000) n"
     )
     await pool.execute(
-        "INSERT INTO entries (feed_id, identity, title, html)"
-        " SELECT f.id, sha256((f.id || ':' || n)::bytea), 't', ''"
+        "INSERT INTO entries (feed_id, key, content, likeness, title, html)"
+        " SELECT f.id, sha256((f.id || ':' || n)::bytea), sha256(''), n, 't', ''"
         " FROM feeds f, generate_series(1, 2) n"
     )
     await pool.execute(
@@ -77,7 +77,8 @@ HOT = [
     ("has_waiting", (7,), "deliveries_waiting"),
     ("lock_targets_of_feed", (7,), "subscriptions_feed"),
     ("newest_entry", (7,), "entries_newest"),
-    ("seen_identities", (7, [bytes(32)]), "entries_feed_id_identity_key"),
+    ("remembered", (7, [bytes(32)], [1]), "entries_key"),
+    ("remembered", (7, [bytes(32)], [1]), "entries_likeness"),
 ]
 LARGE = {"feeds", "entries", "deliveries", "subscriptions"}
 

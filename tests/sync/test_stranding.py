@@ -50,7 +50,7 @@ async def scene(pool: Pool, queue: Queue, store: PostgresStore) -> Scene:
 
 async def add_entry(pool: Pool, feed_id: int, number: int) -> int:
     entry_id: int = await pool.fetchval(
-        "INSERT INTO entries (feed_id, identity, title, html) VALUES ($1, $2, 'T', '')"
+        "INSERT INTO entries (feed_id, key, content, title, html) VALUES ($1, $2, $2, 'T', '')"
         " RETURNING id",
         feed_id,
         number.to_bytes(32, "big"),

@@ -1,6 +1,6 @@
 """One check of one feed: ask, read, and keep what is new, in this order of gates.
 
-    304 -> same body -> same items -> parse the new items, or all -> identify -> one
+    304 -> same body -> same items -> parse the new items, or all -> recognise -> one
     transaction: entries, deliveries, delivery tasks, the feed's validators and next check
 
 A crash before the commit repeats the check; after it nothing can be forgotten.
@@ -12,7 +12,7 @@ from datetime import timedelta
 
 from heraldo_sync.database import Connection
 from heraldo_sync.health import Moving, Step, after_failed_check, has_moved
-from heraldo_sync.identity import identify
+from heraldo_sync.identity import Verdict, posts, reconcile
 from heraldo_sync.model import Failed, Fetched, NotModified, Reason
 from heraldo_sync.moving import settle_move
 from heraldo_sync.notices import NoticeKind, tell
@@ -24,12 +24,14 @@ from heraldo_sync.store import (
     Description,
     StoredFeed,
     add_entries,
+    edit_entries,
     fan_out,
     load_feed,
     lock_feed,
     record_failure,
     record_success,
     remember_items,
+    remembered,
 )
 from heraldo_sync.urls import display
 
@@ -108,7 +110,9 @@ async def keep_reading(
         return Kept()
     if locked.told:
         await _tell_that_it_works(services, connection, feed_id)
-    entry_ids = await add_entries(connection, feed_id, identify(reading.entries))
+    verdict = await _recognise(connection, feed_id, reading)
+    await edit_entries(connection, verdict.edited)
+    entry_ids = await add_entries(connection, feed_id, verdict.new)
     await remember_items(connection, feed_id, reading.items)
     if locked.seen:
         subscriptions = await fan_out(connection, services.queue, feed_id, entry_ids)
@@ -141,6 +145,18 @@ async def keep_reading(
         ),
     )
     return Kept(new=len(entry_ids), moving=moving)
+
+
+async def _recognise(connection: Connection, feed_id: int, reading: Reading) -> Verdict:
+    """Only under the feed's lock: what another check has stored must be seen."""
+    home = reading.parsed.link
+    shown = posts(reading.entries, home=home)
+    return reconcile(
+        await remembered(connection, feed_id, shown),
+        shown,
+        elsewhere=reading.familiar,
+        home=home,
+    )
 
 
 async def _keep_unchanged(

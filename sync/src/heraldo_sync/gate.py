@@ -21,16 +21,18 @@ from importlib.resources import files
 
 from heraldo_sync.charset import certain_charset
 from heraldo_sync.detect import Kind, detect
-from heraldo_sync.identity import identify, oldest_first
+from heraldo_sync.identity import KEY_BEGINNING
 from heraldo_sync.model import ParsedEntry, ParsedFeed
+from heraldo_sync.order import oldest_first
 from heraldo_sync.spans import Spans, split
+from heraldo_sync.traits import date_of, key_of
 from heraldo_sync.urls import without_credentials
 
 TRIMMED_TYPE = "application/xml; charset=utf-8"
 
 _HASH = 16
-# Hash of an item's bytes, beginning of its identity, its date in microseconds since 1970.
-_ITEM = struct.Struct(f">{_HASH}s{_HASH}sq")
+# Hash of an item's bytes, beginning of its entry's key, its date in microseconds since 1970.
+_ITEM = struct.Struct(f">{_HASH}s{KEY_BEGINNING}sq")
 _NO_DATE = -(2**63)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -150,7 +152,7 @@ def unpack(packed: bytes | None) -> Seen | None:
 
 
 def _seen(document: Outline, about: bytes, marks: list[tuple[bytes, int]]) -> Seen | None:
-    """None when entries share an identity: which is which then depends on all of them."""
+    """None when entries share a key: which is which then depends on all of them."""
     if len({key for key, _ in marks}) < len(marks):
         return None
     items = dict(zip(document.hashes, marks, strict=True))
@@ -158,10 +160,9 @@ def _seen(document: Outline, about: bytes, marks: list[tuple[bytes, int]]) -> Se
 
 
 def _marks(entry: ParsedEntry) -> tuple[bytes, int]:
-    """The beginning of the identity that an entry has alone, and its date."""
-    (alone,) = identify([entry])
-    date = entry.published_at or entry.updated_at
-    return alone.identity[:_HASH], (date - _EPOCH) // _MICROSECOND if date else _NO_DATE
+    """The beginning of an entry's key, and its date."""
+    date = date_of(entry)
+    return key_of(entry)[:KEY_BEGINNING], (date - _EPOCH) // _MICROSECOND if date else _NO_DATE
 
 
 def _moment(date: int) -> datetime | None:

@@ -1,99 +1,232 @@
-"""Which post is which: the same post keeps its identity however its feed shows it.
+"""Which post is which: what a document shows, compared with what we remember of its feed.
 
-An entry is known by its guid, without one by its link, without that by what it says. So a new
-title or date is an edit and not a new post. Pure functions of what was parsed.
+The rules, and so what counts as an edit:
+
+* An entry is known by its key: its guid, without one its link (loose: `traits.loosened`),
+  without that its title and HTML. While no other entry of the document and none remembered has
+  the same key, everything else may change, all at once: it is an edit.
+* A key that several entries have, or ever had, says too little. Then guid and link together
+  decide, then these with title and HTML, then these with the date. One of link, title, HTML or
+  date may still change at a time if the entry has a date with a time of day, and only the date
+  if it has none. Anything else is a new post.
+* A link that is the feed's own page is no key by itself: each post of the feed may have it.
+* An entry that matches nothing is an old one with another key (another guid, a guid where there
+  was none) if link, title and date are those of exactly one remembered entry that the document
+  shows no more, and it is plain that only one post has them: the HTML is the same too, or the
+  link is not the feed's page and the date has a time of day. It is adopted.
+* Entries alike in all of this, date included, are one.
+
+Everything else is new. Author, categories and files are no part of this: a change of these
+alone is not noticed. Pure functions.
 """
 
-import hashlib
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from itertools import pairwise
+from datetime import UTC, datetime, time
+from typing import TypeVar
 
 from heraldo_sync.model import ParsedEntry
+from heraldo_sync.storable import storable_or_none
+from heraldo_sync.traits import Traits, loosened, traits
 
-# The fields an identity is made of, from least to most; each list tells apart what the one
-# before could not.
-_BY_GUID = ("guid", "guid link", "guid link title html")
-_BY_LINK = ("link", "link title html")
-_BY_CONTENT = ("title html",)
-
-_FIELDS: dict[str, Callable[[ParsedEntry], str]] = {
-    "guid": lambda entry: entry.guid or "",
-    "link": lambda entry: entry.link or "",
-    "title": lambda entry: entry.title,
-    "html": lambda entry: entry.html,
-}
+KEY_BEGINNING = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Identified:
-    """An entry and its identity of 32 bytes, unique within its feed."""
+class Remembered:
+    """A stored entry, as far as it matters for recognising it."""
 
-    identity: bytes
+    id: int
+    key: bytes
+    link: str | None
+    title: str
+    content: bytes
+    published_at: datetime | None
+    updated_at: datetime | None
+
+    @property
+    def traits(self) -> Traits:
+        """What the entry is compared by."""
+        return Traits(
+            key=self.key,
+            link=loosened(self.link),
+            title=self.title,
+            content=self.content,
+            date=self.published_at or self.updated_at,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Post:
+    """An entry of the document. ``weak``: its key is no more than the feed's own page."""
+
     entry: ParsedEntry
+    traits: Traits
+    weak: bool = False
 
 
-def identify(entries: Sequence[ParsedEntry]) -> tuple[Identified, ...]:
-    """Returns the entries in the same order, each with its identity.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edit:
+    """A remembered entry that shows something else now.
 
-    Entries that share a guid (or, without one, a link) are told apart by more fields; of
-    entries alike in all of these the first is kept. The order of the entries does not matter.
+    ``said`` is whether title, link or HTML changed, and not only a date or the key.
     """
-    identities = [_identity(entry, 0) for entry in entries]
-    for level in range(1, len(_BY_GUID)):
-        seen = Counter(identities)
-        identities = [
-            _identity(entry, level) if seen[identity] > 1 else identity
-            for entry, identity in zip(entries, identities, strict=True)
-        ]
-    kept: dict[bytes, ParsedEntry] = {}
-    for entry, identity in zip(entries, identities, strict=True):
-        kept.setdefault(identity, entry)
-    return tuple(Identified(identity=key, entry=entry) for key, entry in kept.items())
+
+    id: int
+    post: Post
+    said: bool
 
 
-def oldest_first(entries: Iterable[ParsedEntry]) -> tuple[ParsedEntry, ...]:
-    """Returns the entries in the order to send them.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What became of a document's entries; ``new`` keeps the order they came in."""
 
-    By date if every entry has one, those of the same moment as in the document; else as in the
-    document. A document is read from its end, as most begin with the newest entry, unless its
-    dates ascend.
+    new: tuple[Post, ...] = ()
+    edited: tuple[Edit, ...] = ()
+    known: tuple[int, ...] = ()
+
+
+def posts(entries: Iterable[ParsedEntry], *, home: str | None = None) -> tuple[Post, ...]:
+    """Returns the entries with their traits, those alike in everything once.
+
+    ``home`` is the page that the feed says it belongs to.
     """
-    document = list(entries)
-    dates = [_date(entry) for entry in document]
-    known = [date for date in dates if date is not None]
-    steps = [(later > earlier) - (later < earlier) for earlier, later in pairwise(known)]
-    order = list(range(len(document)))
-    if sum(steps) <= 0:
-        order.reverse()
-    if len(known) == len(document):
-        order.sort(key=lambda place: known[place])
-    return tuple(document[place] for place in order)
+    page = loosened(home)
+    found: dict[Traits, Post] = {}
+    for entry in entries:
+        shown = traits(entry)
+        weak = not entry.guid and bool(page) and shown.link == page
+        found.setdefault(shown, Post(entry=entry, traits=shown, weak=weak))
+    return tuple(found.values())
 
 
-def newest(entries: Iterable[ParsedEntry]) -> ParsedEntry | None:
-    """Returns the entry that would be sent last, None if there is none."""
-    ordered = oldest_first(entries)
-    return ordered[-1] if ordered else None
+def reconcile(
+    remembered: Collection[Remembered],
+    shown: Sequence[Post],
+    *,
+    elsewhere: frozenset[bytes] = frozenset(),
+    home: str | None = None,
+) -> Verdict:
+    """Decides what each entry shown is; the module says by which rules.
+
+    ``remembered`` holds at least all entries of the feed that have the key or the likeness of
+    one shown. ``elsewhere`` are the beginnings of the keys (`KEY_BEGINNING` bytes) of what the
+    document shows besides, whose entries are remembered and unchanged.
+    """
+    old = {entry.id: (entry, entry.traits) for entry in remembered}
+    pairs = _same_key(old, shown)
+    left = [place for place in range(len(shown)) if place not in pairs]
+    if left:
+        visible = {post.traits.key[:KEY_BEGINNING] for post in shown} | elsewhere
+        gone = {
+            id_: entry
+            for id_, (_, entry) in old.items()
+            if entry.key[:KEY_BEGINNING] not in visible
+        }
+        pairs |= _adopted(gone, {place: shown[place] for place in left}, loosened(home))
+    edits = [
+        edit
+        for place, id_ in sorted(pairs.items())
+        if (edit := _edit(old[id_][0], shown[place])) is not None
+    ]
+    return Verdict(
+        new=tuple(post for place, post in enumerate(shown) if place not in pairs),
+        edited=tuple(edits),
+        known=tuple(pairs.values()),
+    )
 
 
-def _date(entry: ParsedEntry) -> datetime | None:
-    return entry.published_at or entry.updated_at
+_LEVELS: tuple[Callable[[Traits], Hashable], ...] = (
+    lambda one: one.key,
+    lambda one: (one.key, one.link),
+    lambda one: (one.key, one.link, one.title, one.content),
+    lambda one: (one.key, one.link, one.title, one.content, one.date),
+)
+# One thing may have changed where a key is shared, if the date tells the posts apart.
+_ALL_BUT_ONE: tuple[Callable[[Traits], Hashable], ...] = (
+    lambda one: _moment(one) and (one.key, one.title, one.content, one.date),
+    lambda one: _moment(one) and (one.key, one.link, one.content, one.date),
+    lambda one: _moment(one) and (one.key, one.link, one.title, one.date),
+)
+_WEAKEST_SURE = 2
 
 
-def _identity(entry: ParsedEntry, level: int) -> bytes:
-    lists = _BY_GUID if entry.guid else _BY_LINK if entry.link else _BY_CONTENT
-    names = lists[min(level, len(lists) - 1)]
-    return _digest(names, [_FIELDS[name](entry) for name in names.split()])
+def _same_key(old: dict[int, tuple[Remembered, Traits]], shown: Sequence[Post]) -> dict[int, int]:
+    """Pairs of a place in the document and an id. A key leads to the next level if it is shared."""
+    pairs: dict[int, int] = {}
+    places = {place: post.traits for place, post in enumerate(shown)}
+    ids = {id_: entry for id_, (_, entry) in old.items()}
+    for level, by in enumerate(_LEVELS):
+        found = _one_to_one(places, ids, by)
+        sure = {
+            place: id_
+            for place, id_ in found.items()
+            if level >= _WEAKEST_SURE or not shown[place].weak
+        }
+        _take(sure, pairs, places, ids)
+    for by in _ALL_BUT_ONE:
+        _take(_one_to_one(places, ids, by), pairs, places, ids)
+    return pairs
 
 
-def _digest(kind: str, values: list[str]) -> bytes:
-    """Every part is preceded by its length, so that no two lists give the same bytes."""
-    digest = hashlib.sha256()
-    for part in [kind, *values]:
-        data = part.encode("utf-8", "surrogatepass")
-        digest.update(len(data).to_bytes(8, "big"))
-        digest.update(data)
-    return digest.digest()
+def _adopted(gone: dict[int, Traits], left: dict[int, Post], home: str) -> dict[int, int]:
+    places = {place: post.traits for place, post in left.items()}
+    found = _one_to_one(places, gone, lambda one: one.date and (one.link, one.title, one.date))
+    return {
+        place: id_
+        for place, id_ in found.items()
+        if places[place].content == gone[id_].content
+        or (places[place].link not in ("", home) and _moment(places[place]))
+    }
+
+
+K = TypeVar("K")
+
+
+def _one_to_one(
+    places: dict[int, Traits], ids: dict[int, Traits], by: Callable[[Traits], Hashable]
+) -> dict[int, int]:
+    """Pairs those that are alone on both sides; what ``by`` has no value for pairs with none."""
+    shown, old = _grouped(places, by), _grouped(ids, by)
+    return {
+        group[0]: old[value][0]
+        for value, group in shown.items()
+        if len(group) == 1 and len(old.get(value, ())) == 1
+    }
+
+
+def _grouped(
+    found: dict[int, Traits], by: Callable[[Traits], Hashable]
+) -> dict[Hashable, list[int]]:
+    groups: defaultdict[Hashable, list[int]] = defaultdict(list)
+    for number, one in found.items():
+        if value := by(one):
+            groups[value].append(number)
+    return groups
+
+
+def _take(
+    found: dict[int, int], pairs: dict[int, int], places: dict[int, Traits], ids: dict[int, Traits]
+) -> None:
+    for place, id_ in found.items():
+        pairs[place] = id_
+        del places[place], ids[id_]
+
+
+def _moment(one: Traits) -> bool:
+    """Whether the date has a time of day: posts of one day may all have the same date."""
+    return one.date is not None and one.date.astimezone(UTC).time() != time()
+
+
+def _edit(old: Remembered, post: Post) -> Edit | None:
+    entry = post.entry
+    said = (
+        old.title != post.traits.title
+        or old.content != post.traits.content
+        or old.link != storable_or_none(entry.link)
+    )
+    dates = (old.published_at, old.updated_at) != (entry.published_at, entry.updated_at)
+    if said or dates or old.key != post.traits.key:
+        return Edit(id=old.id, post=post, said=said)
+    return None

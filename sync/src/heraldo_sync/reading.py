@@ -6,8 +6,8 @@ import logging
 from dataclasses import dataclass
 
 from heraldo_sync import gate
-from heraldo_sync.identity import oldest_first
 from heraldo_sync.model import Failed, Fetched, ParsedEntry, ParsedFeed, Reason
+from heraldo_sync.order import oldest_first
 from heraldo_sync.services import SyncServices
 
 logger = logging.getLogger(__name__)
@@ -20,8 +20,9 @@ _MAX_IN_LOOP = 256 * 1024
 class Reading:
     """A feed that was fetched and parsed, as far as it was not known.
 
-    ``entries`` are in the order to send them; ``familiar`` more were in the document, read
-    before and stored. ``body_hash`` is SHA-256 of the body. ``items`` is to be kept once the
+    ``entries`` are in the order to send them. ``familiar`` are the beginnings of the keys
+    (`identity.KEY_BEGINNING`) of those that were in the document besides, read before and stored,
+    each different. ``body_hash`` is SHA-256 of the body. ``items`` is to be kept once the
     entries are stored.
     """
 
@@ -29,7 +30,7 @@ class Reading:
     parsed: ParsedFeed
     body_hash: bytes
     entries: tuple[ParsedEntry, ...]
-    familiar: int = 0
+    familiar: frozenset[bytes] = frozenset()
     items: bytes = b""
 
 
@@ -101,7 +102,11 @@ async def _read_some(
         parsed=parsed,
         body_hash=body_hash(fetched.body),
         entries=entries,
-        familiar=len(document.hashes) - len(places),
+        familiar=frozenset(
+            now.items[item][0]
+            for place, item in enumerate(document.hashes)
+            if place not in set(places)
+        ),
         items=gate.pack(now),
     )
 

@@ -11,12 +11,15 @@ from datetime import datetime, timedelta
 from colmillo import Queue
 from heraldo_sync.database import Connection
 from heraldo_sync.health import Ailing, Moving
-from heraldo_sync.identity import Identified
+from heraldo_sync.identity import Edit, Post, Remembered
 from heraldo_sync.messages import deliver_target
 from heraldo_sync.model import Failed, ParsedEntry, Validators
 from heraldo_sync.statements import statement
+from heraldo_sync.storable import storable, storable_or_none
 
 _GONE = 410
+# So many dates that change at once, and the feed dates its posts anew all the time.
+_SEVERAL = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,25 +108,65 @@ async def lock_feed(connection: Connection, feed_id: int) -> LockedFeed | None:
     return LockedFeed(seen=row["succeeded_at"] is not None, told=row["told_at"] is not None)
 
 
-async def add_entries(
-    connection: Connection, feed_id: int, entries: Sequence[Identified]
-) -> list[int]:
-    """Adds the entries (old to new) that the feed has not shown before; returns their ids."""
-    if not entries:
+async def remembered(
+    connection: Connection, feed_id: int, shown: Sequence[Post]
+) -> list[Remembered]:
+    """The feed's entries that could be one of those shown: by key, or by likeness."""
+    if not shown:
         return []
-    identities = [item.identity for item in entries]
-    seen = {
-        row["identity"]
-        for row in await connection.fetch(statement("seen_identities"), feed_id, identities)
-    }
-    fresh = [item for item in entries if item.identity not in seen]
-    if not fresh:
-        return []
-    fields = json.dumps([_entry_fields(item.entry) for item in fresh])
     rows = await connection.fetch(
-        statement("insert_entries"), feed_id, [item.identity for item in fresh], fields
+        statement("remembered"),
+        feed_id,
+        list({post.traits.key for post in shown}),
+        list({like for post in shown if (like := post.traits.likeness) is not None}),
+    )
+    return [
+        Remembered(
+            id=row["id"],
+            key=row["key"],
+            link=row["link"],
+            title=row["title"],
+            content=row["content"],
+            published_at=row["published_at"],
+            updated_at=row["updated_at"],
+        )
+        for row in rows
+    ]
+
+
+async def add_entries(connection: Connection, feed_id: int, posts: Sequence[Post]) -> list[int]:
+    """Adds new entries, old to new; returns their ids."""
+    if not posts:
+        return []
+    rows = await connection.fetch(
+        statement("insert_entries"),
+        feed_id,
+        [post.traits.key for post in posts],
+        [post.traits.content for post in posts],
+        [post.traits.likeness for post in posts],
+        json.dumps([_entry_fields(post.entry) for post in posts]),
     )
     return sorted(row["id"] for row in rows)
+
+
+async def edit_entries(connection: Connection, edits: Sequence[Edit]) -> None:
+    """Keeps the latest version of remembered entries. Sends nothing.
+
+    Dates alone are kept at most daily where several posts got a new one at the same time.
+    """
+    if not edits:
+        return
+    posts = [edit.post for edit in edits]
+    await connection.execute(
+        statement("edit_entries"),
+        [edit.id for edit in edits],
+        [edit.said for edit in edits],
+        [post.traits.key for post in posts],
+        [post.traits.content for post in posts],
+        [post.traits.likeness for post in posts],
+        json.dumps([_entry_fields(post.entry) for post in posts]),
+        sum(not edit.said for edit in edits) > _SEVERAL,
+    )
 
 
 async def remember_items(connection: Connection, feed_id: int, items: bytes) -> None:
@@ -238,27 +281,18 @@ async def record_failure(
 
 def _entry_fields(entry: ParsedEntry) -> dict[str, object]:
     return {
-        "title": _storable(entry.title),
-        "link": _optional(entry.link),
-        "author": _optional(entry.author),
-        "html": _storable(entry.html),
+        "title": storable(entry.title),
+        "link": storable_or_none(entry.link),
+        "author": storable_or_none(entry.author),
+        "html": storable(entry.html),
         "published_at": _moment(entry.published_at),
         "updated_at": _moment(entry.updated_at),
         "enclosures": [
-            {"url": _storable(file.url), "mime": _optional(file.mime), "length": file.length}
+            {"url": storable(file.url), "mime": storable_or_none(file.mime), "length": file.length}
             for file in entry.enclosures
         ],
-        "categories": [_storable(category) for category in entry.categories],
+        "categories": [storable(category) for category in entry.categories],
     }
-
-
-def _storable(text: str) -> str:
-    """Postgres' text knows neither NUL nor half a surrogate pair."""
-    return text.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
-
-
-def _optional(text: str | None) -> str | None:
-    return None if text is None else _storable(text)
 
 
 def _moment(moment: datetime | None) -> str | None:

@@ -1,14 +1,17 @@
--- Adds the entries that the feed has not shown before, in the order given (old to new).
--- Index: entries_feed_id_identity_key.
--- $1: feed id, $2: identities, $3: JSON array of the entries' fields, in the same order
-INSERT INTO entries
-    (feed_id, identity, title, link, author, html, published_at, updated_at, enclosures, categories)
+-- Adds new entries in the order given (old to new). The feed's lock is held.
+-- $1: feed id, and in the same order $2: keys, $3: hashes of the HTML, $4: likenesses,
+-- $5: JSON array of the entries' fields
+INSERT INTO entries (
+    feed_id, key, content, likeness, title, link, author, html, published_at, updated_at,
+    enclosures, categories
+)
 SELECT
-    $1, i.identity, e.title, e.link, e.author, e.html, e.published_at, e.updated_at,
-    e.enclosures, ARRAY(SELECT jsonb_array_elements_text(e.categories))
-FROM unnest($2::bytea[]) WITH ORDINALITY AS i (identity, position)
+    $1, i.key, i.content, i.likeness, e.title, e.link, e.author, e.html, e.published_at,
+    e.updated_at, e.enclosures, ARRAY(SELECT jsonb_array_elements_text(e.categories))
+FROM unnest($2::bytea[], $3::bytea[], $4::bigint[]) WITH ORDINALITY
+    AS i (key, content, likeness, position)
 JOIN ROWS FROM (
-    jsonb_to_recordset($3::jsonb) AS (
+    jsonb_to_recordset($5::jsonb) AS (
         title text, link text, author text, html text, published_at timestamptz,
         updated_at timestamptz, enclosures jsonb, categories jsonb
     )
@@ -16,5 +19,4 @@ JOIN ROWS FROM (
     title, link, author, html, published_at, updated_at, enclosures, categories, position
 ) USING (position)
 ORDER BY i.position
-ON CONFLICT (feed_id, identity) DO NOTHING
 RETURNING id

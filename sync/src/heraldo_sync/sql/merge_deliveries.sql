@@ -3,7 +3,7 @@
 WITH entry AS (
     SELECT o.id, coalesce(n.id, o.id) AS becomes
     FROM entries o
-    LEFT JOIN entries n ON n.feed_id = $2 AND n.identity = o.identity
+    LEFT JOIN entries n ON n.feed_id = $2 AND n.key = o.key AND same_post(n, o)
     WHERE o.feed_id = $1
 ), subscription AS (
     SELECT o.id, coalesce(n.id, o.id) AS becomes

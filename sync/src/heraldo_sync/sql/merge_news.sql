@@ -4,5 +4,5 @@ SELECT e.id
 FROM entries e
 WHERE e.feed_id = $2
     AND e.first_seen_at > (SELECT f.succeeded_at - $3::interval FROM feeds f WHERE f.id = $1)
-    AND NOT EXISTS (SELECT FROM entries o WHERE o.feed_id = $1 AND o.identity = e.identity)
+    AND NOT EXISTS (SELECT FROM entries o WHERE o.feed_id = $1 AND o.key = e.key AND same_post(o, e))
 ORDER BY e.id

@@ -40,10 +40,14 @@ CREATE TABLE feed_items (
     items bytea NOT NULL
 );
 
+-- What an entry is recognised by is in key, content and likeness (heraldo_sync.traits); several
+-- may share a key. The other fields are its latest version; revision counts the earlier ones.
 CREATE TABLE entries (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     feed_id bigint NOT NULL REFERENCES feeds ON DELETE CASCADE,
-    identity bytea NOT NULL CHECK (octet_length(identity) = 32),
+    key bytea NOT NULL CHECK (octet_length(key) = 32),
+    content bytea NOT NULL CHECK (octet_length(content) = 32),
+    likeness bigint,
     title text NOT NULL,
     link text,
     author text,
@@ -53,8 +57,26 @@ CREATE TABLE entries (
     enclosures jsonb NOT NULL DEFAULT '[]',
     categories text[] NOT NULL DEFAULT '{}',
     first_seen_at timestamptz NOT NULL DEFAULT now(),
-    UNIQUE (feed_id, identity)
+    edited_at timestamptz,
+    revision integer NOT NULL DEFAULT 0
 );
+
+CREATE INDEX entries_key ON entries (feed_id, key);
+
+CREATE INDEX entries_likeness ON entries (feed_id, likeness) WHERE likeness IS NOT NULL;
+
+-- Whether two entries of two feeds with one key are the same post: a key that entries of one feed
+-- share is not enough.
+CREATE FUNCTION same_post(one entries, other entries) RETURNS boolean
+LANGUAGE sql STABLE
+RETURN (one.link, one.title, one.content, coalesce(one.published_at, one.updated_at))
+        IS NOT DISTINCT FROM
+        (other.link, other.title, other.content, coalesce(other.published_at, other.updated_at))
+    OR NOT EXISTS (
+        SELECT FROM entries e
+        WHERE e.feed_id IN (one.feed_id, other.feed_id) AND e.key = one.key
+            AND e.id NOT IN (one.id, other.id)
+    );
 
 -- A new subscriber gets the newest entry; ids grow from old to new within a feed.
 CREATE INDEX entries_newest ON entries (feed_id, id DESC);
