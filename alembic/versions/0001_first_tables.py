@@ -134,7 +134,8 @@ CREATE TABLE deliveries (
     target_id bigint NOT NULL REFERENCES targets ON DELETE CASCADE,
     entry_id bigint REFERENCES entries ON DELETE CASCADE,
     notice jsonb,
-    status text NOT NULL DEFAULT 'waiting' CHECK (status IN ('waiting', 'sent', 'set_aside')),
+    status text NOT NULL DEFAULT 'waiting'
+        CHECK (status IN ('held', 'waiting', 'sent', 'set_aside', 'skipped')),
     parts_sent integer NOT NULL DEFAULT 0,
     message_ids bigint[] NOT NULL DEFAULT '{}',
     reason text,
@@ -146,6 +147,9 @@ CREATE TABLE deliveries (
     """,
     """
 CREATE INDEX deliveries_waiting ON deliveries (target_id, id) WHERE status = 'waiting'
+    """,
+    """
+CREATE INDEX deliveries_held ON deliveries (subscription_id) WHERE status = 'held'
     """,
     """
 CREATE INDEX deliveries_entry ON deliveries (entry_id)

@@ -3,8 +3,12 @@
 import re
 from typing import Any
 
+import pytest
+from telegram import Bot
+
 from heraldo import keyboards, texts
 from heraldo_sync.model import FeedLink
+from heraldo_sync.notices import Notice, NoticeKind
 
 URL = "https://example.org/feed.xml"
 
@@ -230,3 +234,46 @@ async def test_a_failing_feed_can_be_checked_at_once(scene: Any) -> None:
         await scene.api.wait_until(lambda press=press: bool(press.answer))
     assert message.text == texts.CHECKING
     assert scene.requests.checked == [{"chat_id": chat.id, "subscription_id": added}]
+
+
+async def ask_about_held(scene: Any, subscription: int) -> Any:
+    """Four posts are held, and the question stands in the chat; returns its message."""
+    await scene.pool.execute(
+        "WITH e AS (INSERT INTO entries (feed_id, key, content, title, html)"
+        " SELECT s.feed_id, sha256(n::text::bytea), sha256(''), 'held', ''"
+        " FROM subscriptions s, generate_series(1, 4) n WHERE s.id = $1 RETURNING id)"
+        " INSERT INTO deliveries (subscription_id, target_id, entry_id, status)"
+        " SELECT s.id, s.target_id, e.id, 'held' FROM subscriptions s, e WHERE s.id = $1",
+        subscription,
+    )
+    notice = Notice(
+        kind=NoticeKind.HELD,
+        subscription_id=subscription,
+        feed_title="Blog",
+        feed_url=URL,
+        reason="4",
+    )
+    async with Bot(scene.api.token, base_url=f"{scene.api.base_url}/bot") as bot:
+        await bot.send_message(
+            scene.owner.private.id,
+            texts.notice(notice),
+            parse_mode="HTML",
+            reply_markup=keyboards.notice(notice),
+        )
+    return scene.owner.private.from_bot[-1]
+
+
+@pytest.mark.parametrize(
+    ("button", "answer", "status"),
+    [("Send them", "On its way: 4 held posts of", "waiting"), ("Skip them", "Skipped", "skipped")],
+)
+async def test_held_posts_are_sent_or_skipped(
+    scene: Any, button: str, answer: str, status: str
+) -> None:
+    subscription = await scene.follow(scene.owner.private, URL, "Blog")
+    message = await ask_about_held(scene, subscription)
+    await scene.owner.clicks(message, button)
+    assert message.text.startswith(answer)
+    assert not message.buttons
+    rows = await scene.pool.fetch("SELECT DISTINCT status FROM deliveries")
+    assert [row["status"] for row in rows] == [status]

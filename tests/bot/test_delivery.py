@@ -18,6 +18,7 @@ from heraldo.services import Services
 from heraldo_sync.addresses import AddressPolicy
 from heraldo_sync.database import Pool
 from heraldo_sync.fetch import Fetcher
+from heraldo_sync.holding import hold
 from heraldo_sync.messages import DELIVERY_QUEUE
 from heraldo_sync.notices import NoticeKind, tell
 from heraldo_sync.store import fan_out
@@ -296,6 +297,31 @@ async def test_a_notice_about_the_feed_goes_in_its_turn_with_its_buttons(scene: 
     assert "The server says <no> (403)." in notice.text
     assert [button.text for row in notice.buttons for button in row] == ["Check now", "Unsubscribe"]
     assert set(await scene.statuses()) == {"sent"}
+
+
+async def test_the_question_about_held_posts_has_two_buttons_and_nothing_else_is_sent(
+    scene: Scene,
+) -> None:
+    await scene.follow(scene.owner.private)
+    async with scene.services.pool.acquire() as connection, connection.transaction():
+        ids = [
+            await connection.fetchval(
+                "INSERT INTO entries (feed_id, key, content, title, html)"
+                " VALUES ($1, sha256($2::bytea), sha256(''), 'held', '') RETURNING id",
+                scene.feed_id,
+                bytes([number]),
+            )
+            for number in range(4)
+        ]
+        await hold(connection, scene.services.queue, scene.feed_id, ids)
+    await scene.post("later")
+    async with scene.worker():
+        await scene.drained()
+    question, later = scene.owner.private.from_bot
+    assert question.text.startswith("✋ 4 posts of this feed are new to me, but look like old ones")
+    assert [button.text for row in question.buttons for button in row] == ["Send them", "Skip them"]
+    assert "later" in later.text
+    assert await scene.statuses() == [*["held"] * 4, "sent", "sent"]
 
 
 async def test_what_stops_waiting_while_others_are_sent_is_not_sent(scene: Scene) -> None:

@@ -65,6 +65,8 @@ class Buttons:
                 return await self._remove(message, target_id, press)
             case keyboards.CHECK:
                 return await self._check(message, target_id, place.topic_id, press.first)
+            case keyboards.SEND | keyboards.SKIP:
+                await self._settle_held(message, target_id, press)
             case keyboards.CHOOSE:
                 await self._choose(message, target_id, press.first)
             case _:
@@ -121,6 +123,18 @@ class Buttons:
             reply_message_id=message.message_id,
         )
         return None
+
+    async def _settle_held(self, message: Message, target_id: int, press: Press) -> None:
+        view = await self._subscriptions.get(target_id, press.first)
+        held = self._subscriptions.held
+        if view is None:
+            await _show(message, texts.ALREADY_GONE, None)
+        elif press.verb == keyboards.SEND:
+            sent = await held.send(target_id, press.first)
+            await _show(message, texts.held_sent(view, sent), None)
+        else:
+            skipped = await held.skip(target_id, press.first)
+            await _show(message, texts.held_skipped(view, skipped), None)
 
     async def _choose(self, message: Message, target_id: int, index: int) -> None:
         # First the message: once the choice is handed on, a worker may write the result into it.

@@ -17,8 +17,8 @@ from heraldo_sync.subscriptions import Page, SubscriptionView
 PAGE_SIZE = 8
 
 # The verbs. "list" leads to cards, "pick" straight to the question whether to stop following;
-# "check" reads a subscription's feed at once.
-LIST, PICK, CARD, ASK, REMOVE, CHOOSE, CHECK, CLOSE = (
+# "check" reads a subscription's feed at once; "send" and "skip" say what becomes of held posts.
+LIST, PICK, CARD, ASK, REMOVE, CHOOSE, CHECK, SEND, SKIP, CLOSE = (
     "list",
     "pick",
     "card",
@@ -26,6 +26,8 @@ LIST, PICK, CARD, ASK, REMOVE, CHOOSE, CHECK, CLOSE = (
     "remove",
     "choose",
     "check",
+    "send",
+    "skip",
     "close",
 )
 _CHECK_NOW = "Check now"
@@ -81,9 +83,18 @@ def card(view: SubscriptionView, offset: int) -> InlineKeyboardMarkup:
 
 
 def notice(notice: Notice) -> InlineKeyboardMarkup | None:
-    """What can be done about a feed that fails or has ended."""
+    """What can be done about a feed that fails or has ended, or about posts that are held."""
     if notice.kind is NoticeKind.WORKING:
         return None
+    if notice.kind is NoticeKind.HELD:
+        return InlineKeyboardMarkup(
+            [
+                [
+                    _button("Send them", SEND, notice.subscription_id),
+                    _button("Skip them", SKIP, notice.subscription_id),
+                ]
+            ]
+        )
     return _ailing(notice.subscription_id)
 
 

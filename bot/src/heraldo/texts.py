@@ -209,11 +209,29 @@ def notice(notice: Notice) -> str:
             )
         case NoticeKind.WORKING:
             return f"✅ This feed works again:\n\n{feed}"
+        case NoticeKind.HELD:
+            return (
+                f"✋ {notice.reason} posts of this feed are new to me, but look like old ones:\n\n"
+                f"{feed}\n\nShall I send them? Without an answer I skip them in a week; "
+                "what comes later I send as usual."
+            )
         case NoticeKind.ENDED:
             return (
                 f"🏁 This feed is gone for good, says its server:\n\n{feed}\n\n"
                 "I do not check it any more. Should it come back, /subscribe to it again."
             )
+
+
+def held_sent(view: SubscriptionView, posts: int) -> str:
+    """Held posts are on their way."""
+    what = f"On its way: {posts} held posts of" if posts else "Nothing is held any more of"
+    return f"{what}\n\n{_feed(view.title, view.url)}"
+
+
+def held_skipped(view: SubscriptionView, posts: int) -> str:
+    """Held posts will not come."""
+    what = f"Skipped: {posts} held posts of" if posts else "Nothing is held any more of"
+    return f"{what}\n\n{_feed(view.title, view.url)}"
 
 
 def checked(view: SubscriptionView) -> str:

@@ -12,11 +12,13 @@ from datetime import timedelta
 
 from heraldo_sync.database import Connection
 from heraldo_sync.health import Moving, Step, after_failed_check, has_moved
+from heraldo_sync.holding import hold
 from heraldo_sync.identity import Verdict, posts, reconcile
 from heraldo_sync.model import Failed, Fetched, NotModified, Reason
 from heraldo_sync.moving import settle_move
 from heraldo_sync.notices import NoticeKind, tell
 from heraldo_sync.reading import Familiar, Reading, body_hash, read
+from heraldo_sync.resets import FEWEST, is_reset
 from heraldo_sync.schedule import after_failure, after_hold, after_success, hold_of
 from heraldo_sync.services import SyncServices
 from heraldo_sync.statements import statement
@@ -26,6 +28,7 @@ from heraldo_sync.store import (
     add_entries,
     edit_entries,
     fan_out,
+    history,
     load_feed,
     lock_feed,
     record_failure,
@@ -103,7 +106,8 @@ async def keep_reading(
 ) -> Kept:
     """Stores a reading and fans out what is new. Nothing if the feed is gone.
 
-    What a feed shows at its very first reading is where it starts, not news.
+    What a feed shows at its very first reading is where it starts, not news. New entries that
+    look like old ones under new ids are held instead (`resets`).
     """
     locked = await lock_feed(connection, feed_id)
     if locked is None:
@@ -112,9 +116,13 @@ async def keep_reading(
         await _tell_that_it_works(services, connection, feed_id)
     verdict = await _recognise(connection, feed_id, reading)
     await edit_entries(connection, verdict.edited)
+    held = locked.seen and await _must_be_held(connection, feed_id, reading, verdict)
     entry_ids = await add_entries(connection, feed_id, verdict.new)
     await remember_items(connection, feed_id, reading.items)
-    if locked.seen:
+    if held:
+        await hold(connection, services.queue, feed_id, entry_ids)
+        logger.warning("held back", extra={"feed_id": feed_id, "entries": len(entry_ids)})
+    elif locked.seen:
         subscriptions = await fan_out(connection, services.queue, feed_id, entry_ids)
         if entry_ids:
             logger.info(
@@ -156,6 +164,21 @@ async def _recognise(connection: Connection, feed_id: int, reading: Reading) -> 
         shown,
         elsewhere=reading.familiar,
         home=home,
+    )
+
+
+async def _must_be_held(
+    connection: Connection, feed_id: int, reading: Reading, verdict: Verdict
+) -> bool:
+    total = len(reading.familiar) + len(verdict.known) + len(verdict.new)
+    if len(verdict.new) < FEWEST:
+        return False
+    return is_reset(
+        verdict.new,
+        total,
+        await history(connection, feed_id),
+        home=reading.parsed.link,
+        now=await connection.fetchval(statement("now")),
     )
 
 

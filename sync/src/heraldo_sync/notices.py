@@ -17,13 +17,15 @@ class NoticeKind(StrEnum):
     FAILING = "failing"
     WORKING = "working"
     ENDED = "ended"
+    HELD = "held"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
     """A notice as a message is made of it. ``feed_url`` may hold credentials.
 
-    ``reason`` is for people, as `Failed` has it; ``since`` is when the trouble began.
+    ``reason`` is for people, as `Failed` has it; with HELD the number of posts. ``since`` is when
+    the trouble began.
     """
 
     kind: NoticeKind

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import asyncpg
+
 from colmillo import Queue
 from heraldo_sync.database import Connection
 from heraldo_sync.health import Ailing, Moving
@@ -20,6 +22,7 @@ from heraldo_sync.storable import storable, storable_or_none
 _GONE = 410
 # So many dates that change at once, and the feed dates its posts anew all the time.
 _SEVERAL = 2
+_HISTORY = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,18 +123,25 @@ async def remembered(
         list({post.traits.key for post in shown}),
         list({like for post in shown if (like := post.traits.likeness) is not None}),
     )
-    return [
-        Remembered(
-            id=row["id"],
-            key=row["key"],
-            link=row["link"],
-            title=row["title"],
-            content=row["content"],
-            published_at=row["published_at"],
-            updated_at=row["updated_at"],
-        )
-        for row in rows
-    ]
+    return [_remembered(row) for row in rows]
+
+
+async def history(connection: Connection, feed_id: int) -> list[Remembered]:
+    """The latest entries of a feed, as many as a document may have."""
+    rows = await connection.fetch(statement("history"), feed_id, _HISTORY)
+    return [_remembered(row) for row in rows]
+
+
+def _remembered(row: asyncpg.Record) -> Remembered:
+    return Remembered(
+        id=row["id"],
+        key=row["key"],
+        link=row["link"],
+        title=row["title"],
+        content=row["content"],
+        published_at=row["published_at"],
+        updated_at=row["updated_at"],
+    )
 
 
 async def add_entries(connection: Connection, feed_id: int, posts: Sequence[Post]) -> list[int]:

@@ -10,6 +10,7 @@ import asyncpg
 
 from colmillo import Queue
 from heraldo_sync.database import Connection, Pool
+from heraldo_sync.holding import Held
 from heraldo_sync.messages import deliver_target
 from heraldo_sync.statements import statement
 from heraldo_sync.store import lock_feed
@@ -53,6 +54,7 @@ class Subscriptions:
     def __init__(self, pool: Pool, queue: Queue) -> None:
         self._pool = pool
         self._queue = queue
+        self.held = Held(pool, queue)
 
     async def target(self, *, chat_id: int, kind: str, title: str, topic_id: int = 0) -> int:
         """The target of a chat or topic (0 = none), made if it is new.

@@ -119,7 +119,8 @@ CREATE TABLE deliveries (
     target_id bigint NOT NULL REFERENCES targets ON DELETE CASCADE,
     entry_id bigint REFERENCES entries ON DELETE CASCADE,
     notice jsonb,
-    status text NOT NULL DEFAULT 'waiting' CHECK (status IN ('waiting', 'sent', 'set_aside')),
+    status text NOT NULL DEFAULT 'waiting'
+        CHECK (status IN ('held', 'waiting', 'sent', 'set_aside', 'skipped')),
     parts_sent integer NOT NULL DEFAULT 0,
     message_ids bigint[] NOT NULL DEFAULT '{}',
     reason text,
@@ -131,6 +132,9 @@ CREATE TABLE deliveries (
 
 -- The delivery task reads a target's waiting rows oldest first.
 CREATE INDEX deliveries_waiting ON deliveries (target_id, id) WHERE status = 'waiting';
+
+-- Posts whose subscribers were asked whether they want them.
+CREATE INDEX deliveries_held ON deliveries (subscription_id) WHERE status = 'held';
 
 CREATE INDEX deliveries_entry ON deliveries (entry_id);
 

@@ -1,0 +1,2 @@
+-- The database's time, which everything stored goes by.
+SELECT now()
