@@ -1,12 +1,15 @@
 """The command line, ``heraldo``."""
 
 import asyncio
+import random
 import sys
 from collections.abc import Awaitable, Callable
 from importlib.metadata import version
 
 import click
 
+from colmillo.clock import SystemClock
+from heraldo import feed_report
 from heraldo.database import check_migrated, database, migrate, open_pool
 from heraldo.errors import HeraldoError
 from heraldo.logs import set_up_logging
@@ -22,6 +25,9 @@ from heraldo.services import Services
 from heraldo.settings import Settings
 from heraldo.stopping import Stop, on_signals
 from heraldo.terminal_mode import run_in_terminal
+from heraldo_sync.errors import InvalidUrl, ParserUnavailable
+from heraldo_sync.inspection import Inspection, inspect
+from heraldo_sync.urls import normalise
 
 Work = Callable[[Services, Stop], Awaitable[None]]
 
@@ -122,6 +128,52 @@ def healthcheck() -> None:
 
     _guarded(work, code=1)
     click.echo("healthy")
+
+
+@main.group()
+def feed() -> None:
+    """Looks at feeds; needs no database and no token."""
+
+
+@feed.command("check")
+@click.argument("url")
+@click.option(
+    "--entries",
+    default=10,
+    show_default=True,
+    type=click.IntRange(min=0),
+    help="How many entries to show, the newest; 0 for all.",
+)
+def check_feed(url: str, entries: int) -> None:
+    """Prints what a subscription to this address would see.
+
+    Nothing is stored. Ends with 0 for a feed, 1 when there is none or it cannot be read, 2 for
+    wrong settings or a wrong address, 3 for a page with several feeds.
+    """
+    settings = _settings()
+    try:
+        address = normalise(url)
+    except InvalidUrl as error:
+        click.echo(str(error), err=True)
+        raise SystemExit(2) from None
+    seen: list[Inspection] = []
+
+    async def work() -> None:
+        try:
+            inspection = await inspect(
+                address,
+                policy=settings.allow_private_addresses,
+                interval=settings.interval,
+                clock=SystemClock(),
+                rng=random.Random(),
+            )
+        except ParserUnavailable as error:
+            raise HeraldoError(str(error)) from error
+        seen.append(inspection)
+
+    _guarded(work)
+    click.echo(feed_report.report(address, seen[0], limit=entries))
+    raise SystemExit(feed_report.exit_code(seen[0]))
 
 
 def _queue(text: str) -> tuple[str, int]:

@@ -6,6 +6,7 @@ Nothing a server does makes `Fetcher.fetch` raise; what went wrong is a `Failed`
 import asyncio
 import base64
 import logging
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from types import TracebackType
 from urllib.parse import quote
@@ -50,11 +51,21 @@ class _Redirect:
     permanent: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exchange:
+    """A request and the head of its answer. ``url`` holds no credentials, its query may."""
+
+    url: str
+    status: int
+    headers: Mapping[str, str]
+
+
 class Fetcher:
     """Fetches feeds and pages over connections that it keeps alive. Used with ``async with``.
 
     ``resolver`` looks names up; its answers are checked against ``policy`` as literal addresses
     are. It is closed with the fetcher. ``tls`` says whom to trust, and remembers TLS sessions.
+    ``watch`` is told of every answer, redirects included.
     """
 
     def __init__(
@@ -66,6 +77,7 @@ class Fetcher:
         resolver: AbstractResolver | None = None,
         clock: Clock | None = None,
         tls: SessionContext | None = None,
+        watch: Callable[[Exchange], None] | None = None,
     ) -> None:
         self._policy = policy
         self._limits = limits or Limits()
@@ -73,6 +85,7 @@ class Fetcher:
         self._resolver = resolver
         self._tls = tls or SessionContext.for_clients()
         self._clock = clock or SystemClock()
+        self._watch = watch
         self._session: aiohttp.ClientSession | None = None
         self._turns = HostTurns(
             at_once=self._limits.per_host, between=self._limits.between, clock=self._clock
@@ -167,6 +180,9 @@ class Fetcher:
             allow_redirects=False,
         )
         async with response:
+            if self._watch is not None:
+                url = str(target.without_credentials())
+                self._watch(Exchange(url=url, status=response.status, headers=response.headers))
             answer = await self._read(response, target, validators)
             if not response.content.at_eof():
                 # What is left unread may be endless; a connection in that state is of no use.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from heraldo_sync import gate
 from heraldo_sync.model import Failed, Fetched, ParsedEntry, ParsedFeed, Reason
 from heraldo_sync.order import oldest_first
-from heraldo_sync.services import SyncServices
+from heraldo_sync.services import Readers
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ def body_hash(body: bytes) -> bytes:
 
 
 async def read(
-    services: SyncServices, fetched: Fetched, *, seen: bytes | None
+    services: Readers, fetched: Fetched, *, seen: bytes | None
 ) -> Reading | Familiar | Failed:
     """Parses the items that are new; what comes of it equals what reading all would bring.
 
@@ -67,7 +67,7 @@ async def read(
     return await _read_all(services, fetched, document)
 
 
-async def read_whole(services: SyncServices, fetched: Fetched) -> Reading | Failed:
+async def read_whole(services: Readers, fetched: Fetched) -> Reading | Failed:
     """Parses all of what was fetched."""
     return await _read_all(services, fetched, await _outline(fetched))
 
@@ -80,7 +80,7 @@ async def _outline(fetched: Fetched) -> gate.Outline | None:
 
 
 async def _read_some(
-    services: SyncServices,
+    services: Readers,
     fetched: Fetched,
     document: gate.Outline,
     known: gate.Seen,
@@ -112,7 +112,7 @@ async def _read_some(
 
 
 async def _read_all(
-    services: SyncServices, fetched: Fetched, document: gate.Outline | None
+    services: Readers, fetched: Fetched, document: gate.Outline | None
 ) -> Reading | Failed:
     parsed = await services.parser.parse(
         fetched.body, url=fetched.url, content_type=fetched.content_type

@@ -6,7 +6,7 @@ from heraldo_sync.check import keep_reading
 from heraldo_sync.discover import discover
 from heraldo_sync.model import Failed, FeedLink, Fetched, NotModified, Reason
 from heraldo_sync.reading import Reading, read_whole
-from heraldo_sync.services import SyncServices
+from heraldo_sync.services import Readers, SyncServices
 from heraldo_sync.statements import statement
 from heraldo_sync.store import deliver_newest, lock_feed, upsert_feed
 from heraldo_sync.urls import display
@@ -41,7 +41,7 @@ class Subscribed:
     newest: str | None
 
 
-async def look(services: SyncServices, url: str) -> Found | Choices | Failed:
+async def look(services: Readers, url: str) -> Found | Choices | Failed:
     """Reads the address: a feed, or a web page that leads to one or offers several.
 
     ``url`` is normalised. A page with a single feed leads to it; one step, no further.
@@ -63,7 +63,7 @@ async def look(services: SyncServices, url: str) -> Found | Choices | Failed:
             return Choices(links=links)
 
 
-async def _follow(services: SyncServices, url: str) -> Found | Failed:
+async def _follow(services: Readers, url: str) -> Found | Failed:
     fetched = await _fetch(services, url)
     if isinstance(fetched, Failed):
         return fetched
@@ -73,7 +73,7 @@ async def _follow(services: SyncServices, url: str) -> Found | Failed:
     return Found(url=fetched.permanent_url or url, reading=reading)
 
 
-async def _fetch(services: SyncServices, url: str) -> Fetched | Failed:
+async def _fetch(services: Readers, url: str) -> Fetched | Failed:
     answer = await services.fetcher.fetch(url)
     if isinstance(answer, NotModified):
         # We sent no validators, so this is a server that answers anything.

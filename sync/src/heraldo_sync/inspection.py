@@ -1,0 +1,211 @@
+"""What the pipeline sees at an address, without keeping any of it: ``heraldo feed check``."""
+
+import json
+import random
+import re
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from colmillo.clock import Clock
+from heraldo_sync import charset, fields, gate
+from heraldo_sync.addresses import AddressPolicy
+from heraldo_sync.detect import Kind, detect, unicode_encoding
+from heraldo_sync.fetch import Exchange, Fetcher
+from heraldo_sync.identity import Identified, identify
+from heraldo_sync.model import Failed, ParsedEntry
+from heraldo_sync.parse import Parser
+from heraldo_sync.reading import Reading
+from heraldo_sync.schedule import MAX_TTL, after_failure, after_success
+from heraldo_sync.subscribing import Choices, Found, look
+
+_HUGE = 1_000_000
+_TOMORROW = timedelta(days=1)
+_HUB_LINK = re.compile(rb"<(?:[\w.-]{1,30}:)?link\b(?=[^>]{0,1000}?\srel\s*=\s*[\"']?hub\b)")
+_HUB_WINDOW = 65_536
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NextCheck:
+    """When a feed would be asked again, and whose wish that is."""
+
+    delay: timedelta
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedFacts:
+    """A feed as the pipeline sees it. ``entries`` are in the order to send them.
+
+    ``url`` is what would be stored, its credentials included. ``partial`` says that later
+    checks parse new items alone. ``encoding`` is a name and where it comes from.
+    """
+
+    url: str
+    reading: Reading
+    entries: tuple[Identified, ...]
+    encoding: str
+    partial: bool
+    next_check: NextCheck
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inspection:
+    """What came of looking at an address. ``exchanges`` are all requests, in order."""
+
+    exchanges: tuple[Exchange, ...]
+    result: FeedFacts | Choices | Failed
+    next_check: NextCheck | None = None
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Readers:
+    fetcher: Fetcher
+    parser: Parser
+
+
+async def inspect(
+    url: str, *, policy: AddressPolicy, interval: timedelta, clock: Clock, rng: random.Random
+) -> Inspection:
+    """Looks at a normalised address as a subscription would, and keeps nothing.
+
+    Raises:
+        ParserUnavailable: no child process can be started on this machine.
+    """
+    exchanges: list[Exchange] = []
+    started = clock.monotonic()
+    async with Fetcher(policy, clock=clock, watch=exchanges.append) as fetcher, Parser() as parser:
+        found = await look(_Readers(fetcher=fetcher, parser=parser), url)
+    seconds = clock.monotonic() - started
+    result: FeedFacts | Choices | Failed
+    wait: NextCheck | None = None
+    match found:
+        case Found():
+            last = exchanges[-1] if exchanges else None
+            result = facts(found, last, interval=interval, now=clock.now(), rng=rng)
+        case Failed():
+            result = found
+            wait = _after_failure(found, interval, rng)
+        case Choices():
+            result = found
+    return Inspection(exchanges=tuple(exchanges), result=result, next_check=wait, seconds=seconds)
+
+
+def facts(
+    found: Found, answer: Exchange | None, *, interval: timedelta, now: datetime, rng: random.Random
+) -> FeedFacts:
+    """What there is to say of a feed that was read; ``answer`` is the one it came with."""
+    reading = found.reading
+    entries = identify(reading.entries)
+    return FeedFacts(
+        url=found.url,
+        reading=reading,
+        entries=entries,
+        encoding=encoding(reading.fetched.body, reading.fetched.content_type),
+        partial=gate.unpack(reading.items) is not None,
+        next_check=_after_success(reading, interval, rng),
+        warnings=tuple(_warnings(reading, entries, now, answer)),
+    )
+
+
+def basis(entry: ParsedEntry) -> str:
+    """What an entry is known by."""
+    return "guid" if entry.guid else "link" if entry.link else "content"
+
+
+def hub(body: bytes, link_headers: Iterable[str] = ()) -> bool:
+    """Whether a feed names a WebSub hub, in a header or near its beginning (W3C WebSub §4)."""
+    if any(re.search(r";\s*rel\s*=\s*\"?hub\b", header[:2000], re.I) for header in link_headers):
+        return True
+    head = body[:_HUB_WINDOW]
+    return bool(_HUB_LINK.search(head) or re.search(rb"\"hubs\"\s*:\s*\[\s*\{", head))
+
+
+def encoding(body: bytes, content_type: str | None) -> str:
+    """The encoding a feed is read in, and what says so."""
+    proven = unicode_encoding(body)
+    if detect(body) is Kind.JSON:
+        return f"{json.detect_encoding(body)} (JSON)"
+    if proven is not None:
+        return f"{proven[0]} (the first bytes)"
+    if body.isascii():
+        return "ascii (all of its bytes)"
+    told = charset.declared_charset(body, content_type)
+    if told == "utf-8" and charset.certain_charset(body, content_type) == "utf-8":
+        return "utf-8 (all of its bytes)"
+    if told is not None:
+        return f"{told} (the HTTP header)"
+    known = charset.certain_charset(body, None)
+    return f"{known} (the XML declaration)" if known else "unclear, guessed by the parser"
+
+
+def _after_success(reading: Reading, interval: timedelta, rng: random.Random) -> NextCheck:
+    fresh, ttl = reading.fetched.fresh_for, reading.parsed.ttl
+    wishes = [
+        (interval, "the interval set (SYNC_INTERVAL_SECONDS)"),
+        (fresh or timedelta(), "the server's Cache-Control or Expires header"),
+        (min(ttl or timedelta(), MAX_TTL), "the feed's own wish (ttl)"),
+    ]
+    _, why = max(wishes, key=lambda wish: wish[0])
+    return NextCheck(delay=after_success(interval, fresh_for=fresh, ttl=ttl, rng=rng), why=why)
+
+
+def _after_failure(failed: Failed, interval: timedelta, rng: random.Random) -> NextCheck:
+    delay = after_failure(1, interval=interval, retry_after=failed.retry_after, rng=rng)
+    asked = failed.retry_after is not None and delay <= failed.retry_after
+    why = "the server's Retry-After header" if asked else "later each time, up to a day"
+    return NextCheck(delay=delay, why=why)
+
+
+def _warnings(
+    reading: Reading, entries: tuple[Identified, ...], now: datetime, answer: Exchange | None
+) -> Iterable[str]:
+    parsed, body = reading.parsed, reading.fetched.body
+    count = len(reading.entries)
+    if not count:
+        yield "The feed has no entries."
+    if parsed.malformed:
+        yield "The document breaks its format's rules; it was read as well as could be."
+    yield from _about_identities(reading.entries, len(entries))
+    yield from _about_dates(reading.entries, now)
+    if len(body) > _HUGE:
+        yield f"The feed is large ({len(body):,} bytes); at most 5,000,000 are read."
+    if count >= fields.MAX_ENTRIES:
+        yield f"Only the first {fields.MAX_ENTRIES:,} entries are read."
+    validators = reading.fetched.validators
+    if validators.etag is None and validators.last_modified is None:
+        yield "No ETag and no Last-Modified: every check has to load the whole feed."
+    if not parsed.title:
+        yield "The feed has no title; its address is shown instead."
+    headers = answer.headers if answer is not None else {}
+    if hub(body, [value for name, value in headers.items() if name.lower() == "link"]):
+        yield "The feed names a WebSub hub, which tells of new posts at once."
+
+
+def _about_identities(entries: tuple[ParsedEntry, ...], kept: int) -> Iterable[str]:
+    count = len(entries)
+    bare = sum(1 for entry in entries if not entry.guid)
+    if bare:
+        yield (
+            f"{bare} of {count} entries have no guid and are known by their link, or else by "
+            "what they say: a changed link looks like a new post."
+        )
+    shared = Counter(entry.guid for entry in entries if entry.guid)
+    repeated = sum(1 for times in shared.values() if times > 1)
+    if repeated:
+        yield f"{repeated} guids stand on several entries; these are told apart by more fields."
+    if kept < count:
+        yield f"{count - kept} entries are like another one in everything and count once."
+
+
+def _about_dates(entries: tuple[ParsedEntry, ...], now: datetime) -> Iterable[str]:
+    dates = [entry.published_at or entry.updated_at for entry in entries]
+    missing = sum(1 for date in dates if date is None)
+    if missing:
+        yield f"{missing} of {len(dates)} entries have no date; they are sent in the feed's order."
+    ahead = sum(1 for date in dates if date is not None and date > now + _TOMORROW)
+    if ahead:
+        yield f"{ahead} entries are dated in the future."
