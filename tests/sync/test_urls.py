@@ -171,3 +171,11 @@ def test_resolve_refuses_what_is_no_page(reference: str) -> None:
 def test_without_credentials() -> None:
     assert without_credentials("https://u:p@e.org/@me") == "https://e.org/@me"
     assert without_credentials("https://e.org/@me") == "https://e.org/@me"
+
+
+def test_what_an_address_ends_in_is_part_of_it() -> None:
+    """An id may end in any of these; cut off, it is another one's."""
+    for end in ("-", "--", "_", ".", ",", "!", "*", "'", "~", "+", "="):
+        url = f"https://example.org/feed?id=a{end}"
+        assert normalise(url) == url
+    assert normalise("\u202ahttps://example.org/a-\u202e \ufeff") == "https://example.org/a-"

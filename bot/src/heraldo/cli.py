@@ -166,6 +166,7 @@ def check_feed(url: str, entries: int) -> None:
                 interval=settings.interval,
                 clock=SystemClock(),
                 rng=random.Random(),
+                rsshub=settings.rsshub_base_url,
             )
         except ParserUnavailable as error:
             raise HeraldoError(str(error)) from error

@@ -60,6 +60,9 @@ class Settings(BaseSettings):
         default_factory=lambda: AddressPolicy.parse(""),
         description="Private hosts, addresses or networks the bot may open, with commas between.",
     )
+    rsshub_base_url: Annotated[str | None, Unset] = Field(
+        default=None, description="An RSSHub, for Telegram channels and other sites without feeds."
+    )
     telegram_messages_per_second: float = Field(
         default=30, gt=0, le=1000, description="The limit of the Bot API server you use."
     )
@@ -108,6 +111,13 @@ class Settings(BaseSettings):
         if not re.match(r"https?://[^/\s]", value):
             raise ValueError("is no web address; it looks like https://api.telegram.org")
         return value.rstrip("/")
+
+    @field_validator("rsshub_base_url")
+    @classmethod
+    def _is_an_rsshub(cls, value: str | None) -> str | None:
+        if value is not None and not re.match(r"https?://[^/\s]", value):
+            raise ValueError("is no web address; it looks like https://rsshub.example.org")
+        return value.rstrip("/") if value else None
 
     @field_validator("database_url")
     @classmethod

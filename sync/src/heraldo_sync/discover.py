@@ -7,7 +7,7 @@ an HTML parser minutes when a stranger nests a million elements; this takes line
 import codecs
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from urllib.parse import urlsplit
 
@@ -47,6 +47,8 @@ _FEED_PATH = re.compile(
     re.IGNORECASE,
 )
 _FEED_QUERY = re.compile(r"(?:^|&)(?:feed|format|type|alt|output)=(?:rss|atom|feed)", re.IGNORECASE)
+_BESIDE = ("feed", "index.xml")
+_COMMON = ("/feed", "/rss.xml", "/atom.xml", "/feed.xml", "/index.xml", "/feed.json")
 _CHARSET = re.compile(r"charset\s*=\s*[\"']?([\w.:-]{1,40})", re.IGNORECASE)
 
 
@@ -73,6 +75,17 @@ def discover(body: bytes, url: str, content_type: str | None = None) -> tuple[Fe
     page = urls.without_credentials(url)
     base = _base(tags, page)
     return _unique(_declared(tags, base)) or _unique(_linked(tags, base, page))
+
+
+def common_places(url: str) -> tuple[str, ...]:
+    """Returns where a site that names no feeds may keep one, the likeliest first.
+
+    Beside the page first, if that is not the site's root. At most eight, without credentials.
+    """
+    page = urls.parse(url).without_credentials()
+    folder = urlsplit(page.target).path.rpartition("/")[0] + "/"
+    beside = [folder + name for name in _BESIDE] if folder != "/" else []
+    return tuple(str(replace(page, target=target)) for target in [*beside, *_COMMON])
 
 
 def _tags(page: str) -> list[_Tag]:

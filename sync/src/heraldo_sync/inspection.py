@@ -65,10 +65,17 @@ class Inspection:
 class _Readers:
     fetcher: Fetcher
     parser: Parser
+    rsshub: str | None = None
 
 
 async def inspect(
-    url: str, *, policy: AddressPolicy, interval: timedelta, clock: Clock, rng: random.Random
+    url: str,
+    *,
+    policy: AddressPolicy,
+    interval: timedelta,
+    clock: Clock,
+    rng: random.Random,
+    rsshub: str | None = None,
 ) -> Inspection:
     """Looks at a normalised address as a subscription would, and keeps nothing.
 
@@ -78,7 +85,7 @@ async def inspect(
     exchanges: list[Exchange] = []
     started = clock.monotonic()
     async with Fetcher(policy, clock=clock, watch=exchanges.append) as fetcher, Parser() as parser:
-        found = await look(_Readers(fetcher=fetcher, parser=parser), url)
+        found = await look(_Readers(fetcher=fetcher, parser=parser, rsshub=rsshub), url)
     seconds = clock.monotonic() - started
     result: FeedFacts | Choices | Failed
     wait: NextCheck | None = None

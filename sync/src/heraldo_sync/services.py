@@ -25,10 +25,18 @@ class Readers(Protocol):
         """Reads what it answered."""
         ...
 
+    @property
+    def rsshub(self) -> str | None:
+        """The base address of the operator's RSSHub, if there is one."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SyncServices:
-    """The pool, the queue, the two that read feeds, and how feeds are checked."""
+    """The pool, the queue, the two that read feeds, and how feeds are checked.
+
+    ``rsshub`` is the base address of an RSSHub for sites without feeds.
+    """
 
     pool: Pool
     queue: Queue
@@ -36,4 +44,5 @@ class SyncServices:
     parser: Parser
     interval: timedelta = timedelta(seconds=60)
     rules: Rules = field(default_factory=Rules)
+    rsshub: str | None = None
     rng: random.Random = field(default_factory=random.Random)

@@ -2,14 +2,18 @@
 
 from dataclasses import dataclass
 
+from heraldo_sync import sites
 from heraldo_sync.check import keep_reading
-from heraldo_sync.discover import discover
+from heraldo_sync.detect import Kind, detect
+from heraldo_sync.discover import common_places, discover
 from heraldo_sync.model import Failed, FeedLink, Fetched, NotModified, Reason
 from heraldo_sync.reading import Reading, read_whole
 from heraldo_sync.services import Readers, SyncServices
 from heraldo_sync.statements import statement
 from heraldo_sync.store import deliver_newest, lock_feed, upsert_feed
 from heraldo_sync.urls import display
+
+_ABSENT = frozenset({400, 403, 404, 405, 406, 410})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,8 +48,21 @@ class Subscribed:
 async def look(services: Readers, url: str) -> Found | Choices | Failed:
     """Reads the address: a feed, or a web page that leads to one or offers several.
 
-    ``url`` is normalised. A page with a single feed leads to it; one step, no further.
+    ``url`` is normalised. What a well-known site documents about its pages comes first, then the
+    page's own word, then the usual places. A page with a single feed leads to it; one step, no
+    further.
     """
+    known = sites.feeds_of(url, services.rsshub)
+    if len(known) > 1:
+        return Choices(links=known)
+    guess = await _follow(services, known[0].url) if known else None
+    if isinstance(guess, Found) or (guess is not None and not _is_absent(guess)):
+        return guess
+    found = await _look_at(services, url)
+    return guess if guess is not None and isinstance(found, Failed) else found
+
+
+async def _look_at(services: Readers, url: str) -> Found | Choices | Failed:
     first = await _fetch(services, url)
     if isinstance(first, Failed):
         return first
@@ -54,13 +71,39 @@ async def look(services: Readers, url: str) -> Found | Choices | Failed:
         return Found(url=first.permanent_url or url, reading=reading)
     if reading.reason is not Reason.NOT_A_FEED:
         return reading
-    match discover(first.body, first.url, first.content_type):
+    links = sites.feeds_in(first.body, first.url) or discover(
+        first.body, first.url, first.content_type
+    )
+    match links:
         case ():
-            return reading
+            return await _guess(services, first) or reading
         case (only,):
             return await _follow(services, only.url)
         case links:
             return Choices(links=links)
+
+
+async def _guess(services: Readers, page: Fetched) -> Found | None:
+    """Tries the usual places, one after the other, as long as the site minds its manners."""
+    if detect(page.body) is not Kind.HTML or sites.is_known(page.url):
+        return None
+    for url in common_places(page.url):
+        answer = await services.fetcher.fetch(url)
+        if isinstance(answer, Failed) and _is_absent(answer):
+            continue
+        if not isinstance(answer, Fetched) or answer.body == page.body:
+            # In trouble, or the same page everywhere.
+            return None
+        if detect(answer.body) in (Kind.XML, Kind.JSON):
+            reading = await read_whole(services, answer)
+            if isinstance(reading, Reading):
+                return Found(url=answer.permanent_url or url, reading=reading)
+    return None
+
+
+def _is_absent(failed: Failed) -> bool:
+    """There is no feed there, which the server says calmly."""
+    return failed.reason is Reason.NOT_A_FEED or failed.status in _ABSENT
 
 
 async def _follow(services: Readers, url: str) -> Found | Failed:

@@ -24,7 +24,9 @@ _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
 _OTHER_SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):(?!\d)", re.IGNORECASE)
 _LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
 _NUMBER = re.compile(r"0x[0-9a-f]*|[0-9]+")
-_BLANKS = " \t\r\n\f\v\u00a0\u200b\u200c\u200d\u200e\u200f\u2060\u202a-\u202e\ufeff"
+_BLANKS = (
+    " \t\r\n\f\v\u00a0\u200b\u200c\u200d\u200e\u200f\u2060\u202a\u202b\u202c\u202d\u202e\ufeff"
+)
 _PAIRS = ("<>", "«»", "“”", "„“", "\u2018\u2019", '""', "''", "``", "()")
 _CONTROLS = re.compile(r"[\x00-\x20\x7f-\xa0\u2028\u2029\ud800-\udfff]")
 _SAFE = "".join(set(string.punctuation) - set('"<>\\^`{}|#')) + "%"
@@ -36,6 +38,8 @@ _SECRET_NAME = re.compile(
 _SECRET_VALUE = re.compile(r"[0-9a-fA-F]{32,}|[\w-]{16,}\.[\w-]{16,}\.[\w-]{16,}")
 _USERINFO = re.compile(r"(?:(?<=//)|^)[^/?#]*@")
 _MASK = "…"
+_HANDLE = re.compile(r"@([\w.-]{1,64})@((?:[\w-]+\.)+[^\W\d]{2,})")
+_SUBREDDIT = re.compile(r"/?r/([A-Za-z0-9_]{2,21})/?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +78,8 @@ class Url:
 def normalise(text: str) -> str:
     """Returns the address in its canonical form; applying it twice changes nothing.
 
-    Adds https:// when the scheme is missing. Credentials (``user:password@``) are kept; see
+    Adds https:// when the scheme is missing; ``@user@host`` and ``r/name`` are written out.
+    Credentials (``user:password@``) are kept; see
     `display`.
 
     Raises:
@@ -85,7 +90,7 @@ def normalise(text: str) -> str:
 
 def parse(text: str) -> Url:
     """Like `normalise`, in parts."""
-    bare = _unwrap(text)
+    bare = _written_out(_unwrap(text))
     if len(bare) > MAX_LENGTH:
         raise InvalidUrl(
             f"This address is too long ({len(bare)} characters, at most {MAX_LENGTH})."
@@ -155,6 +160,15 @@ def _unwrap(text: str) -> str:
         if len(bare) > 1 and bare[0] == pair[0] and bare[-1] == pair[1]:
             return _unwrap(bare[1:-1])
     return bare
+
+
+def _written_out(text: str) -> str:
+    """What people write for a page of a network: ``@user@host`` of the fediverse, ``r/name``."""
+    handle = _HANDLE.fullmatch(text)
+    if handle:
+        return f"https://{handle[2]}/@{handle[1]}"
+    subreddit = _SUBREDDIT.fullmatch(text)
+    return f"https://www.reddit.com/r/{subreddit[1]}/" if subreddit else text
 
 
 def _invalid(text: str, why: str = "") -> InvalidUrl:
