@@ -7,6 +7,7 @@ import hashlib
 import html
 import re
 from datetime import UTC, datetime
+from urllib.parse import urljoin, urlsplit
 
 from heraldo_sync import urls
 from heraldo_sync.errors import InvalidUrl
@@ -35,6 +36,20 @@ _HTML_NAMES = """
     tbody td template textarea tfoot th thead time tr track tt u ul var video wbr
 """
 _HTML_TAGS = frozenset(_HTML_NAMES.split())
+_ANY_TAG = re.compile(r"<[a-zA-Z][^<>]{0,10000}>")
+_REFERENCE = re.compile(
+    r"(\s(?:href|src|poster)\s{0,9}=\s{0,9})(\"[^\"]{0,2048}\"|'[^']{0,2048}')", re.IGNORECASE
+)
+_HAS_SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*:")
+_VAGUE_TYPES = frozenset({"", "application/octet-stream", "binary/octet-stream"})
+_TYPES = {
+    "aac": "audio/aac", "flac": "audio/flac", "m4a": "audio/mp4", "mp3": "audio/mpeg",
+    "oga": "audio/ogg", "ogg": "audio/ogg", "opus": "audio/ogg", "wav": "audio/wav",
+    "m4v": "video/mp4", "mkv": "video/matroska", "mov": "video/quicktime", "mp4": "video/mp4",
+    "webm": "video/webm", "gif": "image/gif", "jpeg": "image/jpeg", "jpg": "image/jpeg",
+    "png": "image/png", "webp": "image/webp", "epub": "application/epub+zip",
+    "pdf": "application/pdf",
+}  # fmt: skip
 
 
 def clean(value: object, limit: int) -> str:
@@ -95,12 +110,38 @@ def moment(value: datetime | None) -> datetime | None:
     return utc if _EARLIEST <= utc < _LATEST else None
 
 
-def enclosure(url: object, mime: object, length: object, base: str) -> Enclosure | None:
-    """Returns the enclosure if its address is of use."""
+def rebased(markup: str, base: str) -> str:
+    """Returns a piece of HTML with its relative links made absolute; in linear time."""
+    return _ANY_TAG.sub(lambda tag: _REFERENCE.sub(lambda it: _absolute(it, base), tag[0]), markup)
+
+
+def _absolute(attribute: re.Match[str], base: str) -> str:
+    reference = html.unescape(attribute[2][1:-1]).strip()
+    if not reference or reference.startswith("#") or _HAS_SCHEME.match(reference):
+        return attribute[0]
+    try:
+        return f'{attribute[1]}"{html.escape(urljoin(base, reference))}"'
+    except ValueError:
+        return attribute[0]
+
+
+def enclosure(
+    url: object, mime: object, length: object, base: str, *, medium: object = None
+) -> Enclosure | None:
+    """Returns the enclosure if its address is of use.
+
+    What is not said of its type is told by ``medium`` (audio, video or image), or else by the
+    ending of its address.
+    """
     address = link(url, base)
     if address is None:
         return None
-    return Enclosure(url=address, mime=line(mime, MAX_NAME).lower() or None, length=size(length))
+    named = line(mime, MAX_NAME).lower()
+    if named in _VAGUE_TYPES:
+        ending = urlsplit(address).path.rpartition(".")[2].lower()
+        kind = f"{medium}/*" if medium in ("audio", "image", "video") else ""
+        named = _TYPES.get(ending, "") or kind or named
+    return Enclosure(url=address, mime=named or None, length=size(length))
 
 
 def size(value: object) -> int | None:

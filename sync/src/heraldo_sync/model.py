@@ -7,7 +7,10 @@ from enum import StrEnum
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Enclosure:
-    """A file that belongs to an entry. ``url`` is absolute; ``length`` is in bytes."""
+    """A file that belongs to an entry. ``url`` is absolute; ``length`` is in bytes.
+
+    ``mime`` may be a range such as ``image/*`` where only the kind is known.
+    """
 
     url: str
     mime: str | None = None

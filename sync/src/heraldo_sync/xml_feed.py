@@ -14,6 +14,7 @@ import feedparser
 from heraldo_sync import fields
 from heraldo_sync.charset import declared_charset, in_bytes, repaired, without_entities
 from heraldo_sync.expat import TooMuch, Watch, watching
+from heraldo_sync.foreign_dates import foreign_date
 from heraldo_sync.model import Enclosure, ParsedEntry, ParsedFeed
 
 _HTML_TYPES = frozenset({"text/html", "application/xhtml+xml"})
@@ -94,13 +95,13 @@ def _parse(body: bytes, charset: str | None) -> tuple[Node, Watch]:
 
 
 def _entry(item: Node, base: str, feed_author: str | None) -> ParsedEntry:
-    published = _date(item, "published_parsed") or _date(item, "created_parsed")
-    updated = _date(item, "updated_parsed")
+    published = _date(item, "published") or _date(item, "created")
+    updated = _date(item, "updated")
     return ParsedEntry(
         guid=fields.guid(_text(item, "id")),
         link=_link(item, base),
         title=_title(item),
-        html=_html(item),
+        html=_html(item, base),
         author=_author(item) or feed_author,
         published_at=published or updated,
         updated_at=updated,
@@ -118,21 +119,24 @@ def _title(node: Node) -> str:
     return fields.line(_text(node, "title"), fields.MAX_TITLE)
 
 
-def _html(item: Node) -> str:
+def _html(item: Node, base: str) -> str:
     """The longest content there is, else the summary."""
-    bodies = [_markup(content) for content in _list(item, "content")]
+    bodies = [_markup(content, base) for content in _list(item, "content")]
     fullest = max(bodies, key=len, default="")
     return (
         fullest
-        or _markup(_node(item.get("summary_detail")))
-        or _markup({"type": "text/html", "value": item.get("summary")})
+        or _markup(_node(item.get("summary_detail")), base)
+        or _markup({"type": "text/html", "value": item.get("summary")}, base)
     )
 
 
-def _markup(content: Node) -> str:
+def _markup(content: Node, base: str) -> str:
+    """What an xml:base is for is done here; else links are relative to the entry's page."""
     kind = _text(content, "type")
     if kind in _HTML_TYPES:
-        return fields.clean(content.get("value"), fields.MAX_HTML)
+        markup = fields.clean(content.get("value"), fields.MAX_HTML)
+        own = fields.link(content.get("base"), base)
+        return fields.rebased(markup, own) if own else markup
     if kind == "text/plain":
         return fields.as_html(content.get("value"), fields.MAX_HTML)
     return ""
@@ -178,15 +182,23 @@ def _person(whole: str) -> str:
 
 def _enclosures(item: Node, base: str) -> tuple[Enclosure, ...]:
     files = [
-        fields.enclosure(file.get("href"), file.get("type"), file.get("length"), base)
+        fields.enclosure(file.get("href"), _mime(file), file.get("length"), base)
         for file in _list(item, "links")
         if _text(file, "rel") == "enclosure"
     ]
     media = [
-        fields.enclosure(file.get("url"), file.get("type"), file.get("filesize"), base)
+        fields.enclosure(
+            file.get("url"), _mime(file), file.get("filesize"), base, medium=file.get("medium")
+        )
         for file in _list(item, "media_content")
     ]
     return fields.unique_enclosures([*files, *media])
+
+
+def _mime(file: Node) -> str:
+    """feedparser takes any link of Atom for a page unless it is told; no enclosure is one."""
+    mime = _text(file, "type")
+    return "" if mime in _HTML_TYPES else mime
 
 
 def _ttl(feed: Node) -> timedelta | None:
@@ -204,10 +216,10 @@ def _ttl(feed: Node) -> timedelta | None:
 
 
 def _date(node: Node, key: str) -> datetime | None:
-    """feedparser gives struct_time in UTC."""
-    value = _value(node, key)
+    """feedparser gives struct_time in UTC; of other languages' months it knows few."""
+    value = _value(node, f"{key}_parsed")
     if not isinstance(value, tuple) or len(value) < 6:
-        return None
+        return fields.moment(foreign_date(_text(node, key)))
     try:
         year, month, day, hour, minute, second = (int(part) for part in value[:6])
         found = datetime(year, month, day, hour, minute, tzinfo=UTC) + timedelta(seconds=second)
