@@ -87,3 +87,29 @@ def test_an_empty_value_means_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_operator_may_open_private_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ALLOW_PRIVATE_ADDRESSES", "127.0.0.1,rsshub.lan,10.0.0.0/8")
     Settings.read()
+
+
+def test_a_proxy_is_a_secret(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("FEED_PROXY", "http://me:hunter2@proxy.lan:3128")
+    monkeypatch.setenv("FEED_PROXY_BYPASS", "*.lan")
+    settings = Settings.read()
+    assert settings.proxy is not None
+    assert settings.proxy.url == "http://me:hunter2@proxy.lan:3128"
+    assert not settings.proxy.serves("rsshub.lan")
+    assert "hunter2" not in f"{settings!r} {settings} {settings.proxy!r}"
+    monkeypatch.setenv("FEED_PROXY", "socks5://me:hunter2@proxy.lan:1080")
+    with pytest.raises(BadSettings) as caught:
+        Settings.read()
+    assert "FEED_PROXY: is no HTTP proxy" in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_an_rsshub_s_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RSSHUB_BASE_URL", "http://rsshub.lan:1200/base/")
+    assert Settings.read().rsshub_base_url == "http://rsshub.lan:1200/base"
+    for wrong in ("rsshub.lan", "https://me:pw@rsshub.lan", "https://rsshub.lan/?key=x"):
+        monkeypatch.setenv("RSSHUB_BASE_URL", wrong)
+        with pytest.raises(BadSettings, match="RSSHUB_BASE_URL: is no web address"):
+            Settings.read()
+    monkeypatch.setenv("RSSHUB_BASE_URL", " ")
+    assert Settings.read().rsshub_base_url is None

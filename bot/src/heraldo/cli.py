@@ -167,6 +167,7 @@ def check_feed(url: str, entries: int) -> None:
                 clock=SystemClock(),
                 rng=random.Random(),
                 rsshub=settings.rsshub_base_url,
+                proxy=settings.proxy,
             )
         except ParserUnavailable as error:
             raise HeraldoError(str(error)) from error

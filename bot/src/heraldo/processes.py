@@ -54,7 +54,11 @@ async def open_services(settings: Settings, dsn: str) -> AsyncIterator[Services]
             pool=pool,
             queue=queue,
             fetcher=await stack.enter_async_context(
-                Fetcher(settings.allow_private_addresses, limits=settings.fetch_limits)
+                Fetcher(
+                    settings.allow_private_addresses,
+                    limits=settings.fetch_limits,
+                    proxy=settings.proxy,
+                )
             ),
             parser=await stack.enter_async_context(Parser()),
             interval=settings.interval,

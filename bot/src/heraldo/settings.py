@@ -14,9 +14,10 @@ from heraldo.errors import BadSettings
 from heraldo.limits import SendLimits
 from heraldo_sync.addresses import AddressPolicy
 from heraldo_sync.limits import Limits
+from heraldo_sync.proxy import Proxy
 
 TOKEN = re.compile(r"\d+:[A-Za-z0-9_-]{20,}")
-SECRETS = ("TELEGRAM_BOT_TOKEN", "DATABASE_URL")
+SECRETS = ("TELEGRAM_BOT_TOKEN", "DATABASE_URL", "FEED_PROXY")
 
 
 def _blank_is_unset(value: Any) -> Any:
@@ -62,6 +63,13 @@ class Settings(BaseSettings):
     )
     rsshub_base_url: Annotated[str | None, Unset] = Field(
         default=None, description="An RSSHub, for Telegram channels and other sites without feeds."
+    )
+    feed_proxy: Annotated[SecretStr | None, Unset] = Field(
+        default=None, description="An HTTP proxy that feeds are fetched through."
+    )
+    feed_proxy_bypass: Annotated[AddressPolicy, NoDecode] = Field(
+        default_factory=lambda: AddressPolicy.parse(""),
+        description="Hosts, addresses or networks to fetch from without the proxy.",
     )
     telegram_messages_per_second: float = Field(
         default=30, gt=0, le=1000, description="The limit of the Bot API server you use."
@@ -115,8 +123,10 @@ class Settings(BaseSettings):
     @field_validator("rsshub_base_url")
     @classmethod
     def _is_an_rsshub(cls, value: str | None) -> str | None:
-        if value is not None and not re.match(r"https?://[^/\s]", value):
-            raise ValueError("is no web address; it looks like https://rsshub.example.org")
+        if value is not None and not re.fullmatch(r"https?://[^/\s@?#]+(/[^\s?#]*)?", value):
+            raise ValueError(
+                "is no web address without a password; it looks like https://rsshub.example.org"
+            )
         return value.rstrip("/") if value else None
 
     @field_validator("database_url")
@@ -126,7 +136,14 @@ class Settings(BaseSettings):
             raise ValueError("must begin with postgresql://, as in postgresql://user@host/database")
         return value
 
-    @field_validator("allow_private_addresses", mode="before")
+    @field_validator("feed_proxy")
+    @classmethod
+    def _is_a_proxy(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            Proxy(url=value.get_secret_value())
+        return value
+
+    @field_validator("allow_private_addresses", "feed_proxy_bypass", mode="before")
     @classmethod
     def _is_a_policy(cls, value: object) -> object:
         return AddressPolicy.parse(value) if isinstance(value, str) else value
@@ -140,6 +157,13 @@ class Settings(BaseSettings):
     def fetch_limits(self) -> Limits:
         """What one fetch may take."""
         return Limits(between=timedelta(seconds=1 / self.host_requests_per_second))
+
+    @property
+    def proxy(self) -> Proxy | None:
+        """The way to feeds, if it is not the direct one."""
+        if self.feed_proxy is None:
+            return None
+        return Proxy(url=self.feed_proxy.get_secret_value(), bypass=self.feed_proxy_bypass)
 
     @property
     def limits(self) -> SendLimits:

@@ -27,6 +27,7 @@ _STATUS = {
     ),
     404: "The server says there is no such page (404). Check the address.",
     406: "The server does not offer this page in a form that this bot reads (406).",
+    407: "The proxy that this bot goes through asks for a password (407).",
     410: "The server says this page is gone for good (410). Look for a new address of the feed.",
     429: "The server says it is asked too often (429). It will be asked again later.",
     451: "The server may not show this page for legal reasons (451).",
@@ -120,6 +121,17 @@ def not_understood() -> Failed:
     )
 
 
+def proxy_trouble() -> Failed:
+    """The operator's proxy cannot be reached, or does not do what it is asked to."""
+    return Failed(
+        reason=Reason.CONNECT,
+        message=(
+            "The proxy that this bot goes through is down or refuses the request. "
+            "If you run this bot, look at FEED_PROXY; else try again later."
+        ),
+    )
+
+
 def bad_status(status: int, retry_after: timedelta | None = None) -> Failed:
     """An answer that is no page. ``retry_after`` is the server's own wish."""
     return Failed(
@@ -132,14 +144,12 @@ def bad_status(status: int, retry_after: timedelta | None = None) -> Failed:
 
 def of_exception(error: Exception, limits: Limits) -> Failed | None:
     """What an exception of aiohttp means; None for one that no server should be able to cause."""
-    for cause in _causes(error):
-        if isinstance(cause, ForbiddenAddress):
-            return forbidden()
-        if isinstance(cause, ssl.CertificateError | ssl.SSLError):
-            return _tls(cause)
-        if isinstance(cause, gaierror):
-            return _dns(cause)
+    beneath = _of_cause(error)
+    if beneath is not None:
+        return beneath
     match error:
+        case aiohttp.ClientProxyConnectionError() | aiohttp.ClientHttpProxyError():
+            return proxy_trouble()
         case aiohttp.ClientConnectorDNSError():
             return _dns(gaierror())
         case aiohttp.ConnectionTimeoutError():
@@ -162,6 +172,17 @@ def of_exception(error: Exception, limits: Limits) -> Failed | None:
             return not_understood()
         case _:
             return None
+
+
+def _of_cause(error: Exception) -> Failed | None:
+    for cause in _causes(error):
+        if isinstance(cause, ForbiddenAddress):
+            return forbidden()
+        if isinstance(cause, ssl.CertificateError | ssl.SSLError):
+            return _tls(cause)
+        if isinstance(cause, gaierror):
+            return _dns(cause)
+    return None
 
 
 def _causes(error: Exception) -> list[BaseException]:

@@ -28,6 +28,7 @@ from heraldo_sync.body import (
 from heraldo_sync.errors import InvalidUrl
 from heraldo_sync.limits import Limits
 from heraldo_sync.model import Failed, Fetched, NotModified, Validators
+from heraldo_sync.proxy import Proxy, check_target
 from heraldo_sync.tls import SessionContext
 from heraldo_sync.turns import HostBusy, HostTurns, Patience
 
@@ -65,7 +66,8 @@ class Fetcher:
 
     ``resolver`` looks names up; its answers are checked against ``policy`` as literal addresses
     are. It is closed with the fetcher. ``tls`` says whom to trust, and remembers TLS sessions.
-    ``watch`` is told of every answer, redirects included.
+    ``watch`` is told of every answer, redirects included. With a ``proxy`` the hosts it serves
+    are asked for by way of it.
     """
 
     def __init__(
@@ -78,6 +80,7 @@ class Fetcher:
         clock: Clock | None = None,
         tls: SessionContext | None = None,
         watch: Callable[[Exchange], None] | None = None,
+        proxy: Proxy | None = None,
     ) -> None:
         self._policy = policy
         self._limits = limits or Limits()
@@ -86,15 +89,26 @@ class Fetcher:
         self._tls = tls or SessionContext.for_clients()
         self._clock = clock or SystemClock()
         self._watch = watch
+        self._proxy = proxy
         self._session: aiohttp.ClientSession | None = None
+        self._proxied: aiohttp.ClientSession | None = None
         self._turns = HostTurns(
             at_once=self._limits.per_host, between=self._limits.between, clock=self._clock
         )
 
     async def __aenter__(self) -> "Fetcher":
         self._resolver = self._resolver or SystemResolver()
-        self._session = aiohttp.ClientSession(
-            connector=GuardedConnector(self._policy, self._resolver, tls=self._tls),
+        self._session = self._open(GuardedConnector(self._policy, self._resolver, tls=self._tls))
+        if self._proxy is not None:
+            # Without the guard: this one only ever connects to the operator's proxy.
+            self._proxied = self._open(
+                aiohttp.TCPConnector(resolver=self._resolver, limit=0, ssl=self._tls)
+            )
+        return self
+
+    def _open(self, connector: aiohttp.TCPConnector) -> aiohttp.ClientSession:
+        return aiohttp.ClientSession(
+            connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
             trust_env=False,
@@ -109,7 +123,6 @@ class Fetcher:
                 "Accept-Encoding": ACCEPTED_ENCODINGS,
             },
         )
-        return self
 
     async def __aexit__(
         self,
@@ -117,9 +130,10 @@ class Fetcher:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        for session in (self._session, self._proxied):
+            if session is not None:
+                await session.close()
+        self._session = self._proxied = None
         if self._resolver is not None:
             await self._resolver.close()
 
@@ -171,13 +185,13 @@ class Fetcher:
     async def _ask(
         self, url: str, validators: Validators
     ) -> Fetched | NotModified | Failed | _Redirect:
-        if self._session is None:
-            raise RuntimeError("the fetcher is used with async with")
         target = urls.parse(url)
-        response = await self._session.get(
+        session, proxy = await self._way(target)
+        response = await session.get(
             yarl.URL(str(target.without_credentials()), encoded=True),
             headers=_headers(target, validators),
             allow_redirects=False,
+            proxy=proxy,
         )
         async with response:
             if self._watch is not None:
@@ -188,6 +202,15 @@ class Fetcher:
                 # What is left unread may be endless; a connection in that state is of no use.
                 response.close()
             return answer
+
+    async def _way(self, target: urls.Url) -> tuple[aiohttp.ClientSession, str | None]:
+        """The session to ask with, and the proxy to ask by."""
+        if self._session is None or self._resolver is None:
+            raise RuntimeError("the fetcher is used with async with")
+        if self._proxied is None or self._proxy is None or not self._proxy.serves(target.host):
+            return self._session, None
+        await check_target(self._policy, self._resolver, target.host, target.port)
+        return self._proxied, self._proxy.url
 
     async def _read(
         self, response: aiohttp.ClientResponse, url: urls.Url, validators: Validators

@@ -16,6 +16,7 @@ from heraldo_sync.fetch import Exchange, Fetcher
 from heraldo_sync.identity import Identified, identify
 from heraldo_sync.model import Failed, ParsedEntry
 from heraldo_sync.parse import Parser
+from heraldo_sync.proxy import Proxy
 from heraldo_sync.reading import Reading
 from heraldo_sync.schedule import MAX_TTL, after_failure, after_success
 from heraldo_sync.subscribing import Choices, Found, look
@@ -76,6 +77,7 @@ async def inspect(
     clock: Clock,
     rng: random.Random,
     rsshub: str | None = None,
+    proxy: Proxy | None = None,
 ) -> Inspection:
     """Looks at a normalised address as a subscription would, and keeps nothing.
 
@@ -84,7 +86,8 @@ async def inspect(
     """
     exchanges: list[Exchange] = []
     started = clock.monotonic()
-    async with Fetcher(policy, clock=clock, watch=exchanges.append) as fetcher, Parser() as parser:
+    reached = Fetcher(policy, clock=clock, watch=exchanges.append, proxy=proxy)
+    async with reached as fetcher, Parser() as parser:
         found = await look(_Readers(fetcher=fetcher, parser=parser, rsshub=rsshub), url)
     seconds = clock.monotonic() - started
     result: FeedFacts | Choices | Failed
