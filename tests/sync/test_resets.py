@@ -117,6 +117,7 @@ async def renew(town: Town, ids: str) -> None:
 
 async def reset_feed(town: Town, *targets: int) -> int:
     url = town.feeds.add("blog", posts=5, document=restamped("old"))
+    feed_id = 0
     for target in targets:
         feed_id = await town.follow(target, url)
     await town.pool.execute("UPDATE deliveries SET status = 'sent'")

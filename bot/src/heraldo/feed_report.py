@@ -6,7 +6,7 @@ from datetime import timedelta
 from heraldo.dates import moment
 from heraldo.terminal import clean
 from heraldo_sync.fetch import Exchange
-from heraldo_sync.identity import Identified
+from heraldo_sync.identity import Post
 from heraldo_sync.inspection import FeedFacts, Inspection, NextCheck, basis
 from heraldo_sync.model import Enclosure, Failed
 from heraldo_sync.subscribing import Choices
@@ -94,7 +94,7 @@ def _next_check(check: NextCheck | None, when: str = "") -> Iterator[str]:
         yield f"Next check   {when}in {_duration(check.delay)}: {check.why}"
 
 
-def _entries(entries: tuple[Identified, ...], limit: int) -> Iterator[str]:
+def _entries(entries: tuple[Post, ...], limit: int) -> Iterator[str]:
     hidden = max(len(entries) - limit, 0) if limit else 0
     yield f"Entries      {len(entries)}, in the order to send them; the last goes to who subscribes"
     if hidden:
@@ -103,9 +103,9 @@ def _entries(entries: tuple[Identified, ...], limit: int) -> Iterator[str]:
         yield from _entry(number, item)
 
 
-def _entry(number: int, item: Identified) -> Iterator[str]:
+def _entry(number: int, item: Post) -> Iterator[str]:
     entry = item.entry
-    known = f"{item.identity.hex()[:12]} by {basis(entry)}"
+    known = f"{item.traits.key.hex()[:12]} by {basis(entry)}"
     date = entry.published_at or entry.updated_at
     yield f"  {number:>3}. {_cut(entry.title or '(no title)')}"
     yield f"       {moment(date) if date else 'no date'} · {known} · {len(entry.html):,} characters"

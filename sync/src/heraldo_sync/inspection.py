@@ -13,7 +13,7 @@ from heraldo_sync import charset, fields, gate
 from heraldo_sync.addresses import AddressPolicy
 from heraldo_sync.detect import Kind, detect, unicode_encoding
 from heraldo_sync.fetch import Exchange, Fetcher
-from heraldo_sync.identity import Identified, identify
+from heraldo_sync.identity import Post, posts
 from heraldo_sync.model import Failed, ParsedEntry
 from heraldo_sync.parse import Parser
 from heraldo_sync.proxy import Proxy
@@ -45,7 +45,7 @@ class FeedFacts:
 
     url: str
     reading: Reading
-    entries: tuple[Identified, ...]
+    entries: tuple[Post, ...]
     encoding: str
     partial: bool
     next_check: NextCheck
@@ -109,7 +109,7 @@ def facts(
 ) -> FeedFacts:
     """What there is to say of a feed that was read; ``answer`` is the one it came with."""
     reading = found.reading
-    entries = identify(reading.entries)
+    entries = posts(reading.entries, home=reading.parsed.link)
     return FeedFacts(
         url=found.url,
         reading=reading,
@@ -171,7 +171,7 @@ def _after_failure(failed: Failed, interval: timedelta, rng: random.Random) -> N
 
 
 def _warnings(
-    reading: Reading, entries: tuple[Identified, ...], now: datetime, answer: Exchange | None
+    reading: Reading, entries: tuple[Post, ...], now: datetime, answer: Exchange | None
 ) -> Iterable[str]:
     parsed, body = reading.parsed, reading.fetched.body
     count = len(reading.entries)
