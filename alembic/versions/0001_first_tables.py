@@ -31,6 +31,7 @@ CREATE TABLE feeds (
     next_check_at timestamptz NOT NULL DEFAULT now(),
     checked_at timestamptz,
     succeeded_at timestamptz,
+    posted_at timestamptz NOT NULL DEFAULT now(),
     failures integer NOT NULL DEFAULT 0,
     failing_since timestamptz,
     last_reason text,

@@ -106,3 +106,15 @@ async def test_a_feeds_wish_stands_while_it_is_unchanged(town: Town) -> None:
     town.feeds.publish("slow")
     assert await town.check(feed_id) == 1
     assert timedelta(minutes=29) < await town.next_check(feed_id)
+
+
+async def test_a_feed_that_is_silent_for_long_is_asked_less_until_it_posts(town: Town) -> None:
+    ana = await town.chat(1)
+    feed_id = await town.follow(ana, town.feeds.add("blog"))
+    await town.pool.execute("UPDATE feeds SET posted_at = now() - interval '1 hour'")
+    assert await town.check(feed_id) == 0
+    assert timedelta(minutes=4) < await town.next_check(feed_id) < timedelta(minutes=6)
+    town.feeds.publish("blog")
+    assert await town.check(feed_id) == 1
+    assert await town.check(feed_id) == 0
+    assert await town.next_check(feed_id) <= timedelta(minutes=1)

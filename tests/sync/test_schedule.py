@@ -4,7 +4,7 @@ from datetime import timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from heraldo_sync.schedule import after_failure, after_success
+from heraldo_sync.schedule import after_failure, after_success, by_silence
 
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
@@ -55,6 +55,32 @@ def test_feeds_that_fail_together_do_not_come_back_together() -> None:
     delays = {after_failure(3, interval=MINUTE, retry_after=None, rng=rng) for _ in range(100)}
     assert len(delays) > 90
     assert max(delays) - min(delays) > 0.15 * max(delays)
+
+
+def asked(quiet: timedelta, *, interval: timedelta = MINUTE, longest: timedelta = DAY) -> timedelta:
+    return by_silence(interval, quiet=quiet, longest=longest)
+
+
+def test_a_silent_feed_is_asked_less_and_less_often() -> None:
+    assert asked(timedelta()) == asked(4 * MINUTE) == MINUTE
+    assert 4 * MINUTE < asked(HOUR) < 6 * MINUTE
+    assert 30 * MINUTE < asked(DAY) < 40 * MINUTE
+    assert 4 * HOUR < asked(30 * DAY) < 5 * HOUR
+    assert asked(3 * 365 * DAY) == DAY
+
+
+def test_the_operators_bounds_hold() -> None:
+    assert asked(365 * DAY, longest=HOUR) == HOUR
+    assert asked(365 * DAY, interval=2 * HOUR, longest=HOUR) == 2 * HOUR
+    assert asked(30 * timedelta(seconds=1), interval=timedelta(seconds=2)) < timedelta(seconds=5)
+
+
+@given(spans, spans, spans)
+def test_more_silence_never_means_sooner(
+    quiet: timedelta, more: timedelta, interval: timedelta
+) -> None:
+    sooner = asked(quiet, interval=interval)
+    assert interval <= sooner <= asked(quiet + more, interval=interval) <= max(interval, DAY)
 
 
 @given(spans, maybe, maybe, st.integers(), st.randoms(use_true_random=False))

@@ -62,6 +62,7 @@ async def open_services(settings: Settings, dsn: str) -> AsyncIterator[Services]
             ),
             parser=await stack.enter_async_context(Parser()),
             interval=settings.interval,
+            longest=settings.longest_interval,
             rsshub=settings.rsshub_base_url,
             sender=Sender(bot),
             replies=Replies(bot),

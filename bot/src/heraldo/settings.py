@@ -52,7 +52,10 @@ class Settings(BaseSettings):
         description="Where the embedded database lives.",
     )
     sync_interval_seconds: float = Field(
-        default=60, ge=1, le=86400, description="How often each feed is checked."
+        default=60, ge=1, le=86400, description="How often a lively feed is checked."
+    )
+    sync_max_interval_seconds: float = Field(
+        default=86400, ge=1, le=86400, description="The same for a feed that is silent for long."
     )
     host_requests_per_second: float = Field(
         default=10, gt=0, le=1000, description="How often one host is asked, by each worker."
@@ -152,6 +155,11 @@ class Settings(BaseSettings):
     def interval(self) -> timedelta:
         """How often each feed is checked."""
         return timedelta(seconds=self.sync_interval_seconds)
+
+    @property
+    def longest_interval(self) -> timedelta:
+        """How often a feed is checked at least while it works."""
+        return timedelta(seconds=self.sync_max_interval_seconds)
 
     @property
     def fetch_limits(self) -> Limits:

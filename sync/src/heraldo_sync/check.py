@@ -36,7 +36,7 @@ from heraldo_sync.store import (
     remember_items,
     remembered,
 )
-from heraldo_sync.urls import display
+from heraldo_sync.urls import display, parse
 
 logger = logging.getLogger(__name__)
 
@@ -59,9 +59,7 @@ async def check_feed(services: SyncServices, feed_id: int) -> int:
         await _postpone(services, feed.id, feed.held)
         return 0
     answer = await _read(services, feed)
-    if isinstance(answer, Failed) and answer.reason is Reason.HOST_BUSY:
-        # It was never asked, so nothing is held against it.
-        logger.warning("host is busy", extra={"feed_id": feed.id})
+    if _is_no_fault(services, feed, answer):
         await _postpone(services, feed.id, services.interval)
         return 0
     async with services.pool.acquire() as connection, connection.transaction():
@@ -81,6 +79,21 @@ async def check_feed(services: SyncServices, feed_id: int) -> int:
             services.pool, services.queue, feed.id, kept.moving.target, services.rules
         )
     return kept.new
+
+
+def _is_no_fault(
+    services: SyncServices,
+    feed: StoredFeed,
+    answer: Reading | Familiar | Fetched | NotModified | Failed,
+) -> bool:
+    """Whether a check failed for reasons of our own, which are not held against the feed."""
+    failed = answer if isinstance(answer, Failed) else None
+    if services.network.met(parse(feed.url).host, failed):
+        return True
+    if failed is not None and failed.reason is Reason.HOST_BUSY:
+        logger.warning("host is busy", extra={"feed_id": feed.id})
+        return True
+    return False
 
 
 async def _postpone(services: SyncServices, feed_id: int, wait: timedelta) -> None:
@@ -141,9 +154,12 @@ async def keep_reading(
             fresh_for=reading.fetched.fresh_for,
             ttl=reading.parsed.ttl,
             rng=services.rng,
+            quiet=timedelta() if entry_ids else locked.quiet,
+            longest=services.longest,
         ),
         validators=reading.fetched.validators,
         permanent_url=reading.fetched.permanent_url,
+        posted=bool(entry_ids),
         body_hash=reading.body_hash,
         description=Description(
             title=reading.parsed.title or display(reading.fetched.url),
@@ -195,7 +211,12 @@ async def _keep_unchanged(
         connection,
         feed.id,
         next_check=after_success(
-            services.interval, fresh_for=answer.fresh_for, ttl=feed.ttl, rng=services.rng
+            services.interval,
+            fresh_for=answer.fresh_for,
+            ttl=feed.ttl,
+            rng=services.rng,
+            quiet=feed.quiet,
+            longest=services.longest,
         ),
         validators=answer.validators,
         permanent_url=answer.permanent_url,

@@ -9,6 +9,7 @@ from colmillo import Queue
 from heraldo_sync.database import Pool
 from heraldo_sync.fetch import Fetcher
 from heraldo_sync.health import Rules
+from heraldo_sync.outage import Network
 from heraldo_sync.parse import Parser
 
 
@@ -35,6 +36,7 @@ class Readers(Protocol):
 class SyncServices:
     """The pool, the queue, the two that read feeds, and how feeds are checked.
 
+    A feed is checked every ``interval`` at most and, if it works, every ``longest`` at least.
     ``rsshub`` is the base address of an RSSHub for sites without feeds.
     """
 
@@ -43,6 +45,8 @@ class SyncServices:
     fetcher: Fetcher
     parser: Parser
     interval: timedelta = timedelta(seconds=60)
+    longest: timedelta = timedelta(days=1)
     rules: Rules = field(default_factory=Rules)
+    network: Network = field(default_factory=Network)
     rsshub: str | None = None
     rng: random.Random = field(default_factory=random.Random)

@@ -30,8 +30,9 @@ class StoredFeed:
     """What a check needs to know of a feed. ``seen`` is whether it was ever read.
 
     ``told`` is whether its subscribers know that it fails. ``ttl`` is the wish that it last
-    expressed, ``held`` how much longer its host wants to be left alone. ``items`` is what
-    `heraldo_sync.gate` packed of the items that it showed.
+    expressed, ``quiet`` how long it has brought nothing new, ``held`` how much longer its host
+    wants to be left alone. ``items`` is what `heraldo_sync.gate` packed of the items that it
+    showed.
     """
 
     id: int
@@ -43,16 +44,18 @@ class StoredFeed:
     seen: bool
     told: bool = False
     ttl: timedelta | None = None
+    quiet: timedelta = timedelta()
     held: timedelta | None = None
     items: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LockedFeed:
-    """A feed that nobody else may add entries to. ``seen`` and ``told`` as in `StoredFeed`."""
+    """A feed that nobody else may add entries to. The fields are as in `StoredFeed`."""
 
     seen: bool
     told: bool
+    quiet: timedelta
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +91,7 @@ async def load_feed(connection: Connection, feed_id: int) -> StoredFeed | None:
         seen=row["succeeded_at"] is not None,
         told=row["told_at"] is not None,
         ttl=row["ttl"],
+        quiet=row["quiet"],
         held=row["held"],
         items=row["items"],
     )
@@ -108,7 +112,9 @@ async def lock_feed(connection: Connection, feed_id: int) -> LockedFeed | None:
     row = await connection.fetchrow(statement("lock_feed"), feed_id)
     if row is None:
         return None
-    return LockedFeed(seen=row["succeeded_at"] is not None, told=row["told_at"] is not None)
+    return LockedFeed(
+        seen=row["succeeded_at"] is not None, told=row["told_at"] is not None, quiet=row["quiet"]
+    )
 
 
 async def remembered(
@@ -233,12 +239,14 @@ async def record_success(
     next_check: timedelta,
     validators: Validators,
     permanent_url: str | None,
+    posted: bool = False,
     body_hash: bytes | None = None,
     description: Description | None = None,
 ) -> Moving | None:
     """A check went well. Without ``description`` what the feed says of itself stays.
 
-    Returns what is known of a move when only permanent redirects led to ``permanent_url``.
+    ``posted`` says that there was something new. Returns what is known of a move when only
+    permanent redirects led to ``permanent_url``.
     """
     row = await connection.fetchrow(
         statement("feed_succeeded"),
@@ -252,6 +260,7 @@ async def record_success(
         description.format if description else None,
         description.ttl if description else None,
         permanent_url,
+        posted,
     )
     if row is None or row["moved_to"] is None:
         return None

@@ -1,6 +1,7 @@
 -- A check went well. $1: feed id, $2: next check in, $3: etag, $4: last modified,
 -- $5: body hash (null keeps the stored one), $6: title, $7: link, $8: format, $9: ttl (null for
--- the format keeps all four), $10: where only permanent redirects led
+-- the format keeps all four), $10: where only permanent redirects led,
+-- $11: whether there was something new
 UPDATE feeds SET
     next_check_at = now() + $2,
     checked_at = now(),
@@ -9,6 +10,7 @@ UPDATE feeds SET
     failing_since = NULL,
     gone_since = NULL,
     ended_at = NULL,
+    posted_at = CASE WHEN $11 THEN now() ELSE posted_at END,
     last_reason = NULL,
     last_error = NULL,
     etag = $3,

@@ -3,7 +3,7 @@
 
 -- ttl is the feed's own wish, which an answer without the feed does not repeat. told_at: when its
 -- subscribers were told that it fails. ended_at: it answered 410 for so long that it is over.
--- moved_*: where only permanent redirects led at the last checks.
+-- posted_at: when it last brought something new, or was added. moved_*: where only permanent redirects led at the last checks.
 CREATE TABLE feeds (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     url text NOT NULL UNIQUE,
@@ -17,6 +17,7 @@ CREATE TABLE feeds (
     next_check_at timestamptz NOT NULL DEFAULT now(),
     checked_at timestamptz,
     succeeded_at timestamptz,
+    posted_at timestamptz NOT NULL DEFAULT now(),
     failures integer NOT NULL DEFAULT 0,
     failing_since timestamptz,
     last_reason text,
