@@ -54,7 +54,7 @@ async def test_another_target_starts_the_count_again(town: Town) -> None:
     for target in ("new", "new", "newer", "newer"):
         town.feeds.add(target)
         town.feeds.move("old", target)
-        await town.check(feed_id, after=HOURS)
+        await town.check(feed_id, after=2 * HOURS)
     assert await town.feed_id(town.feeds.url("old")) == feed_id
     await town.check(feed_id, after=HOURS)
     assert await town.feed_id(town.feeds.url("newer")) == feed_id

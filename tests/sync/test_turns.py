@@ -71,6 +71,19 @@ async def test_patience_ends_a_wait_and_leaves_the_turn_to_others() -> None:
         pass
 
 
+async def test_patience_that_ends_between_two_requests_leaves_the_turn_too() -> None:
+    clock = FakeClock()
+    turns = HostTurns(at_once=1, between=SECOND, clock=clock)
+    async with turns.turn("a", Patience(60)):
+        pass
+    with pytest.raises(HostBusy):
+        async with turns.turn("a", Patience(0.02)):
+            pass
+    await clock.advance(3 * SECOND)
+    async with turns.turn("a", Patience(0.02)):
+        pass
+
+
 async def test_a_feed_whose_turn_did_not_come_has_not_failed(town: Town) -> None:
     feed_id = await town.follow(await town.chat(1), town.feeds.add("blog"))
     impatient = Limits(turn=timedelta(milliseconds=1))
@@ -142,6 +155,8 @@ async def test_the_database_finds_the_host_that_the_fetcher_asks(town: Town, url
 def test_a_big_host_takes_turns_with_the_others() -> None:
     feeds = [(number, "big") for number in range(6)] + [(7, "a"), (8, "b"), (9, "a")]
     assert in_turns(feeds, together=2) == [7, 9, 8, 0, 1, 2, 3, 4, 5]
+    mixed = list(enumerate("aaaabbbb"))
+    assert in_turns(mixed, together=2) == [0, 1, 4, 5, 2, 3, 6, 7]
 
 
 @given(st.lists(st.sampled_from("abc")), st.integers(1, 3))
