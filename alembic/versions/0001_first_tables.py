@@ -42,6 +42,8 @@ CREATE TABLE feeds (
     moved_to text,
     moved_since timestamptz,
     moved_seen integer NOT NULL DEFAULT 0,
+    marked_at timestamptz NOT NULL DEFAULT now(),
+    cleaned_at timestamptz,
     created_at timestamptz NOT NULL DEFAULT now()
 )
     """,
@@ -70,6 +72,7 @@ CREATE TABLE entries (
     enclosures jsonb NOT NULL DEFAULT '[]',
     categories text[] NOT NULL DEFAULT '{}',
     first_seen_at timestamptz NOT NULL DEFAULT now(),
+    shown_at timestamptz NOT NULL DEFAULT now(),
     edited_at timestamptz,
     revision integer NOT NULL DEFAULT 0
 )

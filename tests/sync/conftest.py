@@ -23,3 +23,13 @@ async def town(pool: Pool, queue: Queue) -> AsyncIterator[Town]:
             pool=pool, queue=queue, fetcher=fetcher, parser=parser, rng=random.Random(1)
         )
         yield Town(services, feeds)
+
+
+@pytest.fixture
+async def services(pool: Pool, queue: Queue) -> AsyncIterator[SyncServices]:
+    """What a check needs, apart from feeds on a server."""
+    policy = AddressPolicy.parse("127.0.0.1")
+    async with Fetcher(policy) as fetcher, Parser(workers=1) as parser:
+        yield SyncServices(
+            pool=pool, queue=queue, fetcher=fetcher, parser=parser, rng=random.Random(1)
+        )

@@ -119,7 +119,8 @@ async def reset_feed(town: Town, *targets: int) -> int:
     url = town.feeds.add("blog", posts=5, document=restamped("old"))
     feed_id = 0
     for target in targets:
-        feed_id = await town.follow(target, url)
+        await town.follow(target, url)
+    feed_id = await town.feed_id(url)
     await town.pool.execute("UPDATE deliveries SET status = 'sent'")
     await town.pool.execute("DELETE FROM colmillo.tasks")
     await renew(town, "new")

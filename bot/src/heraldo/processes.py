@@ -18,8 +18,10 @@ from heraldo.services import Services
 from heraldo.settings import Settings
 from heraldo.stopping import Stop
 from heraldo.telegram_api import open_bot
+from heraldo_sync import housekeeping
 from heraldo_sync.choices import ChoiceStore
 from heraldo_sync.fetch import Fetcher
+from heraldo_sync.housekeeping import keep_house
 from heraldo_sync.messages import DELIVERY_QUEUE
 from heraldo_sync.outbox import Outbox
 from heraldo_sync.pace import Pace
@@ -64,6 +66,7 @@ async def open_services(settings: Settings, dsn: str) -> AsyncIterator[Services]
             interval=settings.interval,
             longest=settings.longest_interval,
             rsshub=settings.rsshub_base_url,
+            retention=settings.retention,
             sender=Sender(bot),
             replies=Replies(bot),
             outbox=Outbox(pool),
@@ -93,12 +96,16 @@ async def run_scheduler(services: Services, stop: Stop) -> None:
     """Ticks every interval until it is asked to stop. Any number of these is safe."""
     worker = Worker(
         PostgresStore(services.pool),
-        tasks=[tick],
-        queues={SCHEDULE_QUEUE: 1},
+        tasks=[tick, keep_house],
+        # Two: keeping house may take a while, and the tick must not wait for it.
+        queues={SCHEDULE_QUEUE: 2},
         resources=services,
         lease=services.lease,
         max_crashes=MAX_CRASHES,
-        schedules=[Every("tick", services.interval, tick.new())],
+        schedules=[
+            Every("tick", services.interval, tick.new()),
+            Every("keep_house", housekeeping.EVERY, keep_house.new()),
+        ],
     )
     stop.on_ask(worker.stop)
     await worker.run()

@@ -60,6 +60,12 @@ class Settings(BaseSettings):
     host_requests_per_second: float = Field(
         default=10, gt=0, le=1000, description="How often one host is asked, by each worker."
     )
+    retention_days: float = Field(
+        default=30,
+        ge=1,
+        le=36500,
+        description="How long to keep the text of posts that are sent and that no feed shows.",
+    )
     allow_private_addresses: Annotated[AddressPolicy, NoDecode] = Field(
         default_factory=lambda: AddressPolicy.parse(""),
         description="Private hosts, addresses or networks the bot may open, with commas between.",
@@ -155,6 +161,11 @@ class Settings(BaseSettings):
     def interval(self) -> timedelta:
         """How often each feed is checked."""
         return timedelta(seconds=self.sync_interval_seconds)
+
+    @property
+    def retention(self) -> timedelta:
+        """How long what nobody needs any more is kept."""
+        return timedelta(days=self.retention_days)
 
     @property
     def longest_interval(self) -> timedelta:

@@ -31,6 +31,7 @@ from heraldo_sync.store import (
     history,
     load_feed,
     lock_feed,
+    mark_shown,
     record_failure,
     record_success,
     remember_items,
@@ -132,6 +133,9 @@ async def keep_reading(
     held = locked.seen and await _must_be_held(connection, feed_id, reading, verdict)
     entry_ids = await add_entries(connection, feed_id, verdict.new)
     await remember_items(connection, feed_id, reading.items)
+    if locked.stale:
+        shown = [*verdict.known, *entry_ids]
+        await mark_shown(connection, feed_id, shown, reading.familiar)
     if held:
         await hold(connection, services.queue, feed_id, entry_ids)
         logger.warning("held back", extra={"feed_id": feed_id, "entries": len(entry_ids)})

@@ -46,6 +46,7 @@ class SyncServices:
     parser: Parser
     interval: timedelta = timedelta(seconds=60)
     longest: timedelta = timedelta(days=1)
+    retention: timedelta = timedelta(days=30)
     rules: Rules = field(default_factory=Rules)
     network: Network = field(default_factory=Network)
     rsshub: str | None = None

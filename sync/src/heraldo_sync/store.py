@@ -23,6 +23,7 @@ _GONE = 410
 # So many dates that change at once, and the feed dates its posts anew all the time.
 _SEVERAL = 2
 _HISTORY = 1000
+_MARK_AGAIN = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,11 +52,15 @@ class StoredFeed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LockedFeed:
-    """A feed that nobody else may add entries to. The fields are as in `StoredFeed`."""
+    """A feed that nobody else may add entries to. The fields are as in `StoredFeed`.
+
+    ``stale`` is whether the entries that it shows must be marked again.
+    """
 
     seen: bool
     told: bool
     quiet: timedelta
+    stale: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,11 +114,14 @@ async def lock_feed(connection: Connection, feed_id: int) -> LockedFeed | None:
     Whatever adds entries or subscriptions to a feed holds this lock, so entry ids grow from
     old to new and a subscription is either there for an entry's fan-out or not at all.
     """
-    row = await connection.fetchrow(statement("lock_feed"), feed_id)
+    row = await connection.fetchrow(statement("lock_feed"), feed_id, _MARK_AGAIN)
     if row is None:
         return None
     return LockedFeed(
-        seen=row["succeeded_at"] is not None, told=row["told_at"] is not None, quiet=row["quiet"]
+        seen=row["succeeded_at"] is not None,
+        told=row["told_at"] is not None,
+        quiet=row["quiet"],
+        stale=row["stale"],
     )
 
 
@@ -183,6 +191,14 @@ async def edit_entries(connection: Connection, edits: Sequence[Edit]) -> None:
         json.dumps([_entry_fields(post.entry) for post in posts]),
         sum(not edit.said for edit in edits) > _SEVERAL,
     )
+
+
+async def mark_shown(
+    connection: Connection, feed_id: int, entry_ids: Sequence[int], others: frozenset[bytes]
+) -> None:
+    """Writes down which entries a feed shows; ``others`` by the beginnings of their keys."""
+    await connection.execute(statement("mark_shown"), feed_id, list(entry_ids), list(others))
+    await connection.execute(statement("mark_feed"), feed_id)
 
 
 async def remember_items(connection: Connection, feed_id: int, items: bytes) -> None:

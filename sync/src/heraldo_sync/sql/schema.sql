@@ -3,7 +3,9 @@
 
 -- ttl is the feed's own wish, which an answer without the feed does not repeat. told_at: when its
 -- subscribers were told that it fails. ended_at: it answered 410 for so long that it is over.
--- posted_at: when it last brought something new, or was added. moved_*: where only permanent redirects led at the last checks.
+-- posted_at: when it last brought something new, or was added. moved_*: where only permanent
+-- redirects led at the last checks. marked_at: when the entries that it shows were last marked
+-- so (entries.shown_at).
 CREATE TABLE feeds (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     url text NOT NULL UNIQUE,
@@ -28,6 +30,8 @@ CREATE TABLE feeds (
     moved_to text,
     moved_since timestamptz,
     moved_seen integer NOT NULL DEFAULT 0,
+    marked_at timestamptz NOT NULL DEFAULT now(),
+    cleaned_at timestamptz,
     created_at timestamptz NOT NULL DEFAULT now()
 );
 
@@ -58,6 +62,7 @@ CREATE TABLE entries (
     enclosures jsonb NOT NULL DEFAULT '[]',
     categories text[] NOT NULL DEFAULT '{}',
     first_seen_at timestamptz NOT NULL DEFAULT now(),
+    shown_at timestamptz NOT NULL DEFAULT now(),
     edited_at timestamptz,
     revision integer NOT NULL DEFAULT 0
 );
