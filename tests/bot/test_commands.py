@@ -86,6 +86,19 @@ async def test_subscribing_twice_says_so(scene: Any) -> None:
     assert answer.text == f"This chat already follows <i>News</i> & more\n{URL}"
 
 
+async def test_a_feed_that_has_ended_is_shown_so_and_can_be_begun_anew(scene: Any) -> None:
+    await scene.follow(scene.owner.private, URL, "News", error="gone (410)")
+    await scene.pool.execute("UPDATE feeds SET ended_at = now(), next_check_at = 'infinity'")
+    listed = await scene.ask("/list_subscriptions")
+    assert "Gone for good" in listed.text
+    press = await scene.owner.presses(listed, "1. ⚠️ News")
+    await scene.api.wait_until(lambda: bool(press.answer))
+    assert "I do not check it any more" in listed.text
+    await scene.ask(f"/subscribe {URL}")
+    await scene.api.wait_until(lambda: bool(scene.requests.urls))
+    assert scene.requests.urls == [URL]
+
+
 async def test_unknown_commands_and_talk(scene: Any) -> None:
     assert (await scene.ask("/subscribeXYZ http://x.org")).text == texts.UNKNOWN_COMMAND
     assert (await scene.ask("how are you?")).text.startswith("I follow feeds")
