@@ -71,6 +71,8 @@ CREATE TABLE entries (
     updated_at timestamptz,
     enclosures jsonb NOT NULL DEFAULT '[]',
     categories text[] NOT NULL DEFAULT '{}',
+    image text,
+    comments text,
     first_seen_at timestamptz NOT NULL DEFAULT now(),
     shown_at timestamptz NOT NULL DEFAULT now(),
     edited_at timestamptz,

@@ -17,12 +17,14 @@ FEED = """<?xml version='1.0' encoding='utf-8'?>
 <title>Señales \x1b[31m</title><link>https://example.org/?token=hunter2</link><ttl>120</ttl>
 <atom:link rel='hub' href='https://hub.example/'/>
 <item><guid>b</guid><title>Second</title><pubDate>Fri, 02 Jan 2026 00:00:00 GMT</pubDate>
-<enclosure url='https://example.org/b.mp3?key=hunter2' type='audio/mpeg' length='1234'/></item>
+<enclosure url='https://example.org/b.mp3?key=hunter2' type='audio/mpeg' length='1234'/>
+<comments>https://example.org/talk</comments></item>
 <item><guid>a</guid><title>First</title><pubDate>Thu, 01 Jan 2026 00:00:00 GMT</pubDate></item>
 </channel></rss>""".replace("\x1b", "&#x9b;")
-ODD = """<rss version='2.0'><channel><title>Odd</title>
+ODD = """<rss version='2.0'><channel><title>Odd</title><link>https://o.example/</link>
 <item><guid>x</guid><title>One</title></item><item><guid>x</guid><title>Two</title></item>
-<item><title>Three</title></item><item><title>Three</title></item></channel></rss>"""
+<item><title>Three</title></item><item><title>Three</title></item>
+<item><link>http://www.o.example</link><title>Four</title></item></channel></rss>"""
 PAGE = """<html><head><link rel=alternate type=application/rss+xml href=/feed title=Posts>
 <link rel=alternate type=application/rss+xml href=/comments title=Comments></head></html>"""
 
@@ -110,6 +112,7 @@ async def test_a_feed(site: Site) -> None:
     assert "1 Jan 2026, 00:00 UTC" in text
     assert " by guid" in text
     assert "b.mp3?key=… (audio/mpeg, 1,234 bytes)" in text
+    assert "comments https://example.org/talk" in text
     assert "WebSub hub" in text
     assert "hunter2" not in text
     assert "\x9b" not in text
@@ -127,11 +130,12 @@ async def test_what_is_odd(site: Site) -> None:
     said = await site.check(site.url("/odd"))
     assert said.code == 0
     for told in (
-        "Entries      3,",
-        "2 of 4 entries have no guid",
+        "Entries      4,",
+        "3 of 5 entries have no guid",
         "1 guids stand on several entries",
         "1 entries are like another one in everything",
-        "4 of 4 entries have no date",
+        "5 of 5 entries have no date",
+        "1 entries link to the feed's own page alone",
         "No ETag and no Last-Modified",
         "by content",
         "no date",

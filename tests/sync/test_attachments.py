@@ -1,15 +1,20 @@
 """Files of an entry, links relative to something, and dates in other languages."""
 
+import json
 from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from town import Town
 
 from heraldo_sync.documents import read_document
 from heraldo_sync.fields import rebased
 from heraldo_sync.foreign_dates import foreign_date
-from heraldo_sync.model import Enclosure, ParsedEntry, ParsedFeed
+from heraldo_sync.model import Enclosure, Entry, ParsedEntry, ParsedFeed
+from heraldo_sync.outbox import Outbox
+from heraldo_sync.subscribing import Found, look, subscribe
+from heraldo_sync.subscriptions import Subscriptions
 
 URL = "https://baker.example/blog/feed"
 
@@ -115,6 +120,131 @@ def test_media_content_may_tell_only_its_medium() -> None:
 def test_an_atom_enclosure_is_no_page() -> None:
     (file,) = atom("<link rel='enclosure' href='e.ogg'/>").enclosures
     assert file.mime == "audio/ogg"
+
+
+NAMESPACES = (
+    "xmlns:media='http://search.yahoo.com/mrss/' xmlns:thr='http://purl.org/syndication/thread/1.0'"
+    " xmlns:itunes='http://www.itunes.com/dtds/podcast-1.0.dtd'"
+)
+
+
+def rich(inside: str) -> ParsedEntry:
+    return entry(
+        f"<rss version='2.0' {NAMESPACES}><channel>"
+        f"<item><guid>1</guid>{inside}</item></channel></rss>"
+    )
+
+
+def test_the_picture_of_a_post() -> None:
+    episode = "<itunes:image href='/cover.jpg'/>"
+    thumbnail = "<media:thumbnail url='javascript:x'/><media:thumbnail url='/small.jpg' width='9'/>"
+    assert rich(episode).image == "https://baker.example/cover.jpg"
+    assert rich(episode + thumbnail).image == "https://baker.example/small.jpg"
+    inside = f"<media:group>{thumbnail}</media:group>"
+    assert rich(inside).image == "https://baker.example/small.jpg"
+    assert rich("<title>none</title>").image is None
+
+
+def test_the_page_to_discuss_a_post_on() -> None:
+    assert rich("<comments>/talk#c</comments>").comments == "https://baker.example/talk#c"
+    assert rich("<comments>7</comments>").comments == "https://baker.example/blog/7"
+    assert atom("<link rel='replies' type='text/html' href='/r'/>").comments == (
+        "https://baker.example/r"
+    )
+    replies = "<link rel='replies' type='application/atom+xml' href='/r.atom'/>"
+    assert atom(replies).comments is None
+
+
+@pytest.mark.parametrize(
+    ("link", "whole"),
+    [
+        ("/news#two", "https://baker.example/news#two"),
+        ("/app#!/a/b?c=d", "https://baker.example/app#!/a/b?c=d"),
+        ("/news#a b&lt;&quot;ñ", "https://baker.example/news#a%20b%3C%22%C3%B1"),
+        ("#two", "https://baker.example/blog/feed#two"),
+        ("/news#", "https://baker.example/news"),
+        ("/news#" + "ñ" * 1_000, "https://baker.example/news"),
+    ],
+)
+def test_a_place_on_a_page_is_part_of_a_post_s_link(link: str, whole: str) -> None:
+    assert rich(f"<link>{link}</link>").link == whole
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("1:02:03", 3723),
+        ("62:03", 3723),
+        ("3723", 3723),
+        (" 3723.9 ", 3723),
+        ("0", None),
+        ("1:2:3:4", None),
+        ("٣", None),
+        ("an hour", None),
+        ("9999999", 9999999),
+        ("99999999", None),
+    ],
+)
+def test_how_long_an_episode_plays(text: str, seconds: int | None) -> None:
+    episode = f"<enclosure url='/a.mp3'/><itunes:duration>{text}</itunes:duration>"
+    (file,) = rich(episode).enclosures
+    assert file.seconds == seconds
+    assert [file.seconds for file in rich(f"{episode}<enclosure url='/b.mp3'/>").enclosures] == [
+        None,
+        None,
+    ]
+
+
+def test_media_content_s_duration() -> None:
+    (film,) = rich("<media:content url='/a.mp4' duration='61'/>").enclosures
+    assert film.seconds == 61
+
+
+def test_json_feed_s_attachments_and_pictures() -> None:
+    item = {
+        "id": "1",
+        "banner_image": "/banner.png",
+        "attachments": [
+            {"url": "/a.mp3", "title": " The  show ", "duration_in_seconds": 61.5},
+            {"url": "/b", "mime_type": "audio/ogg", "duration_in_seconds": True, "title": 5},
+        ],
+    }
+    feed = {"version": "https://jsonfeed.org/version/1.1", "title": "t", "items": [item]}
+    read = entry(json.dumps(feed))
+    assert read.image == "https://baker.example/banner.png"
+    assert read.enclosures == (
+        Enclosure(
+            url="https://baker.example/a.mp3", mime="audio/mpeg", title="The show", seconds=61
+        ),
+        Enclosure(url="https://baker.example/b", mime="audio/ogg"),
+    )
+
+
+async def test_all_of_it_is_there_when_the_message_is_written(town: Town) -> None:
+    def episode(_name: str, _posts: list[int]) -> tuple[bytes, str]:
+        body = (
+            f"<rss version='2.0' {NAMESPACES}><channel><title>t</title><item><guid>1</guid>"
+            "<title>x</title><enclosure url='https://e.example/a.mp3' length='5'/>"
+            "<itunes:duration>61</itunes:duration><itunes:image href='https://e.example/i.png'/>"
+            "<comments>https://e.example/talk</comments></item></channel></rss>"
+        )
+        return body.encode(), "text/xml"
+
+    services = town.services
+    target = await Subscriptions(services.pool, services.queue).target(
+        chat_id=1, kind="private", title=""
+    )
+    found = await look(services, town.feeds.add("show", document=episode))
+    assert isinstance(found, Found)
+    await subscribe(services, target, found)
+    (delivery,) = await Outbox(services.pool).waiting(target, 10)
+    content = delivery.content
+    assert isinstance(content, Entry)
+    assert content.image == "https://e.example/i.png"
+    assert content.comments == "https://e.example/talk"
+    assert content.enclosures == (
+        Enclosure(url="https://e.example/a.mp3", mime="audio/mpeg", length=5, seconds=61),
+    )
 
 
 AT = datetime(2018, 9, 24, 22, 42, 40, tzinfo=UTC)

@@ -23,7 +23,7 @@ from heraldo_sync.store import load_feed, upsert_feed
 URL = "https://example.org/blog/feed"
 STORED = """
 SELECT key, content, likeness, revision, title, link, author, html, published_at, updated_at,
-    enclosures, categories
+    enclosures, categories, image, comments
 FROM entries WHERE feed_id = $1 ORDER BY id
 """
 DESCRIBED = "SELECT title, link, format FROM feeds WHERE id = $1"

@@ -112,11 +112,16 @@ def _entry(number: int, item: Post) -> Iterator[str]:
     if entry.link:
         yield f"       {_cut(display(entry.link))}"
     yield from (f"       + {_file(file)}" for file in entry.enclosures)
+    if entry.image:
+        yield f"       picture {_cut(display(entry.image))}"
+    if entry.comments:
+        yield f"       comments {_cut(display(entry.comments))}"
 
 
 def _file(file: Enclosure) -> str:
     size = f"{file.length:,} bytes" if file.length else ""
-    about = ", ".join(filter(None, [file.mime, size]))
+    plays = f"{file.seconds} s" if file.seconds else ""
+    about = ", ".join(filter(None, [file.title, file.mime, size, plays]))
     return _cut(display(file.url)) + (f" ({about})" if about else "")
 
 

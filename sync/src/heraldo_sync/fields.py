@@ -7,7 +7,7 @@ import hashlib
 import html
 import re
 from datetime import UTC, datetime
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import quote, urljoin, urlsplit
 
 from heraldo_sync import urls
 from heraldo_sync.errors import InvalidUrl
@@ -41,6 +41,10 @@ _REFERENCE = re.compile(
     r"(\s(?:href|src|poster)\s{0,9}=\s{0,9})(\"[^\"]{0,2048}\"|'[^']{0,2048}')", re.IGNORECASE
 )
 _HAS_SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*:")
+_DURATION = re.compile(r"(?:(?:(\d{1,3}):)?(\d{1,4}):)?(\d{1,7})(?:\.\d{1,9})?", re.ASCII)
+_MAX_SECONDS = 10_000_000
+# RFC 3986 §3.5, and the escapes that are there already.
+_FRAGMENT = "!$&'()*+,;=:@/?-._~%"
 _VAGUE_TYPES = frozenset({"", "application/octet-stream", "binary/octet-stream"})
 _TYPES = {
     "aac": "audio/aac", "flac": "audio/flac", "m4a": "audio/mp4", "mp3": "audio/mpeg",
@@ -98,6 +102,16 @@ def link(value: object, base: str) -> str | None:
         return None
 
 
+def page(value: object, base: str) -> str | None:
+    """Like `link`, with the place on the page that it leads to."""
+    found = link(value, base)
+    if found is None or not isinstance(value, str):
+        return found
+    place = quote(clean(value.partition("#")[2], urls.MAX_LENGTH), safe=_FRAGMENT)
+    whole = f"{found}#{place}"
+    return whole if place and len(whole) <= urls.MAX_LENGTH else found
+
+
 def moment(value: datetime | None) -> datetime | None:
     """Returns the date in UTC; None for one that no entry of a feed can have."""
     if value is None:
@@ -126,12 +140,19 @@ def _absolute(attribute: re.Match[str], base: str) -> str:
 
 
 def enclosure(
-    url: object, mime: object, length: object, base: str, *, medium: object = None
+    url: object,
+    mime: object,
+    length: object,
+    base: str,
+    *,
+    medium: object = None,
+    title: object = None,
+    plays: object = None,
 ) -> Enclosure | None:
     """Returns the enclosure if its address is of use.
 
     What is not said of its type is told by ``medium`` (audio, video or image), or else by the
-    ending of its address.
+    ending of its address. ``plays`` is its duration as `duration` reads it.
     """
     address = link(url, base)
     if address is None:
@@ -141,7 +162,26 @@ def enclosure(
         ending = urlsplit(address).path.rpartition(".")[2].lower()
         kind = f"{medium}/*" if medium in ("audio", "image", "video") else ""
         named = _TYPES.get(ending, "") or kind or named
-    return Enclosure(url=address, mime=named or None, length=size(length))
+    return Enclosure(
+        url=address,
+        mime=named or None,
+        length=size(length),
+        title=line(title, MAX_NAME) or None,
+        seconds=duration(plays),
+    )
+
+
+def duration(value: object) -> int | None:
+    """Returns seconds from a number of them, ``mm:ss`` or ``hh:mm:ss``; None for nothing known."""
+    if isinstance(value, str):
+        found = _DURATION.fullmatch(value.strip())
+        if found is None:
+            return None
+        hours, minutes, seconds = (int(part or 0) for part in found.groups())
+        value = hours * 3600 + minutes * 60 + seconds
+    if isinstance(value, int | float) and not isinstance(value, bool) and 1 <= value < _MAX_SECONDS:
+        return int(value)
+    return None
 
 
 def size(value: object) -> int | None:

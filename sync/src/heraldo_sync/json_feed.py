@@ -47,7 +47,7 @@ def parse_json_feed(body: bytes, base: str) -> ParsedFeed | None:
 def _entry(item: Json, base: str, feed_author: str | None) -> ParsedEntry:
     return ParsedEntry(
         guid=_guid(item.get("id")),
-        link=fields.link(item.get("url"), base) or fields.link(item.get("external_url"), base),
+        link=fields.page(item.get("url"), base) or fields.page(item.get("external_url"), base),
         title=fields.line(item.get("title"), fields.MAX_TITLE),
         html=_html(item),
         author=_author(item) or feed_author,
@@ -56,12 +56,15 @@ def _entry(item: Json, base: str, feed_author: str | None) -> ParsedEntry:
         enclosures=fields.unique_enclosures(
             [
                 fields.enclosure(
-                    file.get("url"), file.get("mime_type"), file.get("size_in_bytes"), base
+                    *(file.get("url"), file.get("mime_type"), file.get("size_in_bytes"), base),
+                    title=file.get("title"),
+                    plays=file.get("duration_in_seconds"),
                 )
                 for file in _objects(item.get("attachments"))
             ]
         ),
         categories=fields.unique_names(_names(item.get("tags"))),
+        image=fields.link(item.get("image"), base) or fields.link(item.get("banner_image"), base),
     )
 
 

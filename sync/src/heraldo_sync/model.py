@@ -9,12 +9,15 @@ from enum import StrEnum
 class Enclosure:
     """A file that belongs to an entry. ``url`` is absolute; ``length`` is in bytes.
 
-    ``mime`` may be a range such as ``image/*`` where only the kind is known.
+    ``mime`` may be a range such as ``image/*`` where only the kind is known. ``seconds`` is how
+    long it plays.
     """
 
     url: str
     mime: str | None = None
     length: int | None = None
+    title: str | None = None
+    seconds: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +25,8 @@ class ParsedEntry:
     """One entry as the feed shows it now.
 
     ``title`` and ``author`` are plain text. ``html`` is the fullest body the feed offers, still
-    unsanitised. ``link`` is absolute. Dates are aware and in UTC, None when absent or unreadable.
+    unsanitised. ``link``, ``image`` (a picture for the whole post) and ``comments`` (the page to
+    discuss it on) are absolute. Dates are aware and in UTC, None when absent or unreadable.
     """
 
     guid: str | None = None
@@ -34,6 +38,8 @@ class ParsedEntry:
     updated_at: datetime | None = None
     enclosures: tuple[Enclosure, ...] = ()
     categories: tuple[str, ...] = ()
+    image: str | None = None
+    comments: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,3 +152,5 @@ class Entry:
     published_at: datetime | None
     enclosures: tuple[Enclosure, ...] = ()
     categories: tuple[str, ...] = ()
+    image: str | None = None
+    comments: str | None = None

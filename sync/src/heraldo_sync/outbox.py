@@ -112,8 +112,16 @@ def _entry(row: asyncpg.Record) -> Entry:
         html=row["html"],
         published_at=row["published_at"],
         enclosures=tuple(
-            Enclosure(url=file["url"], mime=file["mime"], length=file["length"])
+            Enclosure(
+                url=file["url"],
+                mime=file["mime"],
+                length=file["length"],
+                title=file["title"],
+                seconds=file["seconds"],
+            )
             for file in json.loads(row["enclosures"])
         ),
         categories=tuple(row["categories"]),
+        image=row["image"],
+        comments=row["comments"],
     )

@@ -323,10 +323,18 @@ def _entry_fields(entry: ParsedEntry) -> dict[str, object]:
         "published_at": _moment(entry.published_at),
         "updated_at": _moment(entry.updated_at),
         "enclosures": [
-            {"url": storable(file.url), "mime": storable_or_none(file.mime), "length": file.length}
+            {
+                "url": storable(file.url),
+                "mime": storable_or_none(file.mime),
+                "length": file.length,
+                "title": storable_or_none(file.title),
+                "seconds": file.seconds,
+            }
             for file in entry.enclosures
         ],
         "categories": [storable(category) for category in entry.categories],
+        "image": storable_or_none(entry.image),
+        "comments": storable_or_none(entry.comments),
     }
 
 

@@ -78,8 +78,13 @@ def _encode_entry(entry: ParsedEntry) -> dict[str, object]:
         "author": entry.author,
         "published": entry.published_at.isoformat() if entry.published_at else None,
         "updated": entry.updated_at.isoformat() if entry.updated_at else None,
-        "enclosures": [[file.url, file.mime, file.length] for file in entry.enclosures],
+        "enclosures": [
+            [file.url, file.mime, file.length, file.title, file.seconds]
+            for file in entry.enclosures
+        ],
         "categories": entry.categories,
+        "image": entry.image,
+        "comments": entry.comments,
     }
 
 
@@ -96,10 +101,18 @@ def _decode_entry(entry: dict[str, object]) -> ParsedEntry:
         published_at=_date(entry["published"]),
         updated_at=_date(entry["updated"]),
         enclosures=tuple(
-            Enclosure(url=str(url), mime=_text(mime), length=None if size is None else int(size))
-            for url, mime, size in enclosures
+            Enclosure(
+                url=str(url),
+                mime=_text(mime),
+                length=None if size is None else int(size),
+                title=_text(title),
+                seconds=None if seconds is None else int(seconds),
+            )
+            for url, mime, size, title, seconds in enclosures
         ),
         categories=tuple(str(name) for name in categories),
+        image=_text(entry["image"]),
+        comments=_text(entry["comments"]),
     )
 
 

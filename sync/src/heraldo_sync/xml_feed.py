@@ -109,6 +109,8 @@ def _entry(item: Node, base: str, feed_author: str | None) -> ParsedEntry:
         categories=fields.unique_names(
             [_name(tag, "label") or _name(tag, "term") for tag in _list(item, "tags")]
         ),
+        image=_image(item, base),
+        comments=_comments(item, base),
     )
 
 
@@ -154,7 +156,7 @@ def _link(node: Node, base: str) -> str | None:
         # An id is a link by default in RSS, and most that are no address are not.
         chosen = ""
     for candidate in [*pages[:1], chosen]:
-        found = fields.link(candidate, base)
+        found = fields.page(candidate, base)
         if found:
             return found
     return None
@@ -181,18 +183,39 @@ def _person(whole: str) -> str:
 
 
 def _enclosures(item: Node, base: str) -> tuple[Enclosure, ...]:
+    attached = [file for file in _list(item, "links") if _text(file, "rel") == "enclosure"]
+    plays = _text(item, "itunes_duration") if len(attached) == 1 else None
     files = [
-        fields.enclosure(file.get("href"), _mime(file), file.get("length"), base)
-        for file in _list(item, "links")
-        if _text(file, "rel") == "enclosure"
+        fields.enclosure(file.get("href"), _mime(file), file.get("length"), base, plays=plays)
+        for file in attached
     ]
     media = [
         fields.enclosure(
-            file.get("url"), _mime(file), file.get("filesize"), base, medium=file.get("medium")
+            *(file.get("url"), _mime(file), file.get("filesize"), base),
+            medium=file.get("medium"),
+            plays=file.get("duration"),
         )
         for file in _list(item, "media_content")
     ]
     return fields.unique_enclosures([*files, *media])
+
+
+def _image(item: Node, base: str) -> str | None:
+    """media:thumbnail, else the podcast's own picture for the episode."""
+    candidates = [_text(file, "url") for file in _list(item, "media_thumbnail")[:20]]
+    candidates.append(_text(_node(_value(item, "image")), "href"))
+    return next(filter(None, (fields.link(url, base) for url in candidates)), None)
+
+
+def _comments(item: Node, base: str) -> str | None:
+    """RSS's comments, Atom's replies (RFC 4685) where they are a page."""
+    replies = [
+        _text(link, "href")
+        for link in _list(item, "links")
+        if _text(link, "rel") == "replies" and _text(link, "type") in _HTML_TYPES
+    ]
+    candidates = [_text(item, "comments"), *replies[:5]]
+    return next(filter(None, (fields.page(url, base) for url in candidates)), None)
 
 
 def _mime(file: Node) -> str:

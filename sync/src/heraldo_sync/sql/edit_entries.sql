@@ -8,16 +8,18 @@ UPDATE entries SET
     author = e.author, html = e.html, published_at = e.published_at, updated_at = e.updated_at,
     enclosures = e.enclosures,
     categories = ARRAY(SELECT jsonb_array_elements_text(e.categories)),
+    image = e.image, comments = e.comments,
     edited_at = now(), revision = revision + i.said::integer
 FROM unnest($1::bigint[], $2::boolean[], $3::bytea[], $4::bytea[], $5::bigint[]) WITH ORDINALITY
     AS i (id, said, key, content, likeness, position)
 JOIN ROWS FROM (
     jsonb_to_recordset($6::jsonb) AS (
         title text, link text, author text, html text, published_at timestamptz,
-        updated_at timestamptz, enclosures jsonb, categories jsonb
+        updated_at timestamptz, enclosures jsonb, categories jsonb, image text, comments text
     )
 ) WITH ORDINALITY AS e (
-    title, link, author, html, published_at, updated_at, enclosures, categories, position
+    title, link, author, html, published_at, updated_at, enclosures, categories, image, comments,
+    position
 ) USING (position)
 WHERE entries.id = i.id
     AND (

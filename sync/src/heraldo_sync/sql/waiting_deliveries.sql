@@ -2,7 +2,7 @@
 -- Index: deliveries_waiting. $1: target id, $2: how many
 SELECT d.id, d.parts_sent, d.subscription_id, d.notice, e.id AS entry_id, f.id AS feed_id,
     f.title AS feed_title, f.url AS feed_url, f.link AS feed_link, e.title, e.link, e.author,
-    e.html, e.published_at, e.enclosures, e.categories
+    e.html, e.published_at, e.enclosures, e.categories, e.image, e.comments
 FROM deliveries d
 JOIN subscriptions s ON s.id = d.subscription_id
 LEFT JOIN entries e ON e.id = d.entry_id
