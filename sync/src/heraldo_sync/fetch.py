@@ -29,7 +29,7 @@ from heraldo_sync.errors import InvalidUrl
 from heraldo_sync.limits import Limits
 from heraldo_sync.model import Failed, Fetched, NotModified, Validators
 from heraldo_sync.proxy import Proxy, check_target
-from heraldo_sync.tls import SessionContext
+from heraldo_sync.tls import SessionContext, port_of_connection
 from heraldo_sync.turns import HostBusy, HostTurns, Patience
 
 logger = logging.getLogger(__name__)
@@ -210,6 +210,8 @@ class Fetcher:
         if self._proxied is None or self._proxy is None or not self._proxy.serves(target.host):
             return self._session, None
         await check_target(self._policy, self._resolver, target.host, target.port)
+        # In a tunnel the TLS session is the target's, which the connector to the proxy cannot tell.
+        port_of_connection.set(target.port)
         return self._proxied, self._proxy.url
 
     async def _read(

@@ -155,7 +155,7 @@ def encoding(body: bytes, content_type: str | None) -> str:
 def _after_success(reading: Reading, interval: timedelta, rng: random.Random) -> NextCheck:
     fresh, ttl = reading.fetched.fresh_for, reading.parsed.ttl
     wishes = [
-        (interval, "the interval set (SYNC_INTERVAL_SECONDS)"),
+        (interval, "the interval set (SYNC_INTERVAL_SECONDS), later if it falls silent"),
         (fresh or timedelta(), "the server's Cache-Control or Expires header"),
         (min(ttl or timedelta(), MAX_TTL), "the feed's own wish (ttl)"),
     ]
@@ -180,6 +180,9 @@ def _warnings(
     if parsed.malformed:
         yield "The document breaks its format's rules; it was read as well as could be."
     yield from _about_identities(reading.entries, len(entries))
+    weak = sum(1 for post in entries if post.weak)
+    if weak:
+        yield f"{weak} entries link to the feed's own page alone and have no guid to know them by."
     yield from _about_dates(reading.entries, now)
     if len(body) > _HUGE:
         yield f"The feed is large ({len(body):,} bytes); at most 5,000,000 are read."
