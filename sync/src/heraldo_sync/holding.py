@@ -1,4 +1,7 @@
-"""Posts held back until their subscribers say whether they want them (docs/decisions/0018)."""
+"""Posts held back until their subscribers say whether they want them.
+
+When and why is in docs/decisions/0020-identity.md.
+"""
 
 import json
 from collections.abc import Sequence

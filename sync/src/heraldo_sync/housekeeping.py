@@ -1,7 +1,7 @@
 """What is dropped, and when. What entries are recognised by outlives everything else of them.
 
 Nothing here can make an old post new: an entry that its feed has shown within a year, or that is
-among its latest thousand, is always remembered (docs/decisions/0018-identity.md).
+among its latest thousand, is always remembered (docs/decisions/0020-identity.md).
 """
 
 from datetime import timedelta
