@@ -7,8 +7,10 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 from colmillo import Context, PostgresStore, Queue, Worker, task
+from colmillo.limits import Limits
 from colmillo.store import State, WorkerId
 from colmillo.testing.working import working
 
@@ -64,6 +66,36 @@ async def test_a_killed_workers_task_runs_again_elsewhere(dsn: str, pool: "Pool"
             survivor.stop()
     rows = await pool.fetch("SELECT number, attempt, who FROM effects ORDER BY attempt")
     assert [tuple(row) for row in rows] == [(1, 1, "victim"), (1, 2, "survivor")]
+    assert await store.counts() == {}
+
+
+async def test_a_killed_workers_places_under_a_limit_are_free_again(dsn: str, pool: "Pool") -> None:
+    await pool.execute("CREATE TABLE effects (number int, attempt int, who text)")
+    ran: set[int] = set()
+    all_ran = asyncio.Event()
+
+    @task(queue="kill")
+    async def hang(number: int) -> None:
+        ran.add(number)
+        if len(ran) == 2:
+            all_ran.set()
+
+    store = PostgresStore(pool)
+    queue = Queue(store)
+    await queue.limit("kill", Limits(running=1, per_key=1))
+    for number in (1, 2):
+        await queue.enqueue(hang.new(number).with_options(concurrency_key="ana"))
+    other = WorkerId(uuid4())
+    await store.register(other, name="other", lease=timedelta(minutes=1))
+    survivor = Worker(store, tasks=[hang], queues={"kill": 8}, lease=LEASE)
+    async with victim(dsn) as (process, says):
+        assert await says.readline() == b"started 1\n"
+        assert await store.claim(other, {"kill": 8}) == []
+        process.kill()
+        await process.wait()
+        assert await store.claim(other, {"kill": 8}) == []
+        async with working(survivor):
+            await all_ran.wait()
     assert await store.counts() == {}
 
 
