@@ -4,6 +4,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 ARGS ?=
+# Tests wait for disks, locks and other processes more than they compute; each job has a server of its own.
+JOBS ?= 4
 ENGINE ?= docker
 
 BIN := $(VENV)/bin
@@ -38,8 +40,8 @@ run: $(STAMP) ## Runs El Heraldo: in Telegram with TELEGRAM_BOT_TOKEN, else as a
 # Two runs (pyproject.toml says why), the second also when the first failed; either fails the target.
 test: $(STAMP) ## Runs every test; needs no service
 	@status=0; \
-	$(BIN)/pytest queue $(ARGS) || status=$$?; \
-	$(BIN)/pytest $(ARGS) || status=$$?; \
+	$(BIN)/pytest queue -n $(JOBS) $(ARGS) || status=$$?; \
+	$(BIN)/pytest -n $(JOBS) $(ARGS) || status=$$?; \
 	exit $$status
 
 test-pgbouncer: $(STAMP) ## Runs the queue's tests behind a real PgBouncer (Debian's package)

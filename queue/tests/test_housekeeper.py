@@ -34,6 +34,13 @@ class Busy(MemoryStore):
         return Housekept(removed=1, more=self.rounds > 0)
 
 
+class Longest(Random):
+    """Draws the longest pause each time."""
+
+    def uniform(self, a: float, b: float) -> float:
+        return b
+
+
 class Scene:
     def __init__(self, inner: MemoryStore | None = None) -> None:
         self.clock = FakeClock()
@@ -62,7 +69,7 @@ async def test_a_worker_keeps_house_every_few_seconds() -> None:
 
 async def test_more_to_do_is_done_soon() -> None:
     scene = Scene(Busy())
-    keeper = Housekeeper(scene.store, scene.clock, Random(), ready=lambda: True)
+    keeper = Housekeeper(scene.store, scene.clock, Longest(), ready=lambda: True)
     role = asyncio.create_task(keeper.run())
     assert await scene.rounds(SECONDS + 4 * AGAIN_SECONDS) == 3
     assert await scene.rounds(SECONDS / 2 - 4 * AGAIN_SECONDS) == 0
