@@ -4,7 +4,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 ARGS ?=
-# Tests wait for disks, locks and other processes more than they compute; each job has a server of its own.
+# The queue's tests wait for disks, locks and other processes more than they compute; each job has
+# a server of its own.
 JOBS ?= 4
 ENGINE ?= docker
 
@@ -41,7 +42,7 @@ run: $(STAMP) ## Runs El Heraldo: in Telegram with TELEGRAM_BOT_TOKEN, else as a
 test: $(STAMP) ## Runs every test; needs no service
 	@status=0; \
 	$(BIN)/pytest queue -n $(JOBS) $(ARGS) || status=$$?; \
-	$(BIN)/pytest -n $(JOBS) $(ARGS) || status=$$?; \
+	$(BIN)/pytest $(ARGS) || status=$$?; \
 	exit $$status
 
 test-pgbouncer: $(STAMP) ## Runs the queue's tests behind a real PgBouncer (Debian's package)

@@ -41,13 +41,16 @@ async def run(desk: Desk, options: argparse.Namespace) -> int:
     if options.tasks < 1:
         raise ColmilloError("--tasks has to be 1 or more")
     (server,) = await desk.rows("bench_server")
-    async with (
-        own_schema(desk.connection, options.schema),
-        asyncpg.create_pool(options.dsn, min_size=1, max_size=CONNECTIONS) as pool,
-    ):
-        if not options.json:
-            say(about(server))
-        figures = await measure(pool, options.schema, options.tasks, SystemClock())
+    async with own_schema(desk.connection, options.schema):
+        pool = await asyncpg.create_pool(options.dsn, min_size=1, max_size=CONNECTIONS)
+        try:
+            if not options.json:
+                say(about(server))
+            figures = await measure(pool, options.schema, options.tasks, SystemClock())
+            await pool.close()
+        finally:
+            # After an interruption nothing is waited for, least of all a cancelled statement.
+            pool.terminate()
     if options.json:
         say(json_text({**server, **dataclasses.asdict(figures)}))
     else:
