@@ -87,6 +87,18 @@ async def test_an_interruption_leaves_nothing(
     assert await schemas(pool) == OURS
 
 
+async def test_an_interruption_says_nothing_and_has_its_own_status(
+    dsn: str, pool: "Pool", monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("colmillo.cli_bench.measure", interrupted)
+    assert await asyncio.to_thread(main, ["bench", "--dsn", dsn]) == 130
+    assert capsys.readouterr().err == ""
+    assert await schemas(pool) == OURS
+
+
 async def test_the_schema_goes_when_a_measurement_fails(
     dsn: str, pool: "Pool", monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
