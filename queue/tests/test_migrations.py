@@ -106,6 +106,11 @@ def test_impossible_schema_names(name: str) -> None:
         quoted(name)
 
 
+def test_a_schema_name_cannot_end_a_function() -> None:
+    with pytest.raises(ValueError, match="cannot contain"):
+        quoted("a$colmillo$b")
+
+
 def test_channels_are_short_and_differ() -> None:
     channels = {channel(name) for name in ("colmillo", *ODD_NAMES)}
     assert len(channels) == 1 + len(ODD_NAMES)

@@ -1,6 +1,7 @@
 """What the planner makes of the hot statements, early and late in a connection's life."""
 
 import json
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -83,7 +84,7 @@ async def connection(request: pytest.FixtureRequest, pool: "Pool") -> Any:
 
 async def test_no_hot_statement_reads_the_whole_table(connection: "Connection") -> None:
     for name, arguments in CALLS.items():
-        await connection.execute(f"PREPARE hot AS {queries('colmillo')[name]}")
+        await prepare(connection, name)
         for call in range(1, 11):
             plan = await explained(connection, execute(arguments))
             scans = [node for node in nodes(plan) if node.get("Relation Name") == "tasks"]
@@ -93,11 +94,12 @@ async def test_no_hot_statement_reads_the_whole_table(connection: "Connection") 
                 used = {node["Index Name"] for node in scans if "Index Name" in node}
                 assert "tasks_waiting" in used, f"call {call}"
         await connection.execute("DEALLOCATE hot")
+        await connection.execute("RESET ALL")
 
 
 async def test_claim_walks_over_nothing_that_is_not_due(connection: "Connection") -> None:
     """20,000 tasks of a higher priority that are due tomorrow cost one look at the index."""
-    await connection.execute(f"PREPARE hot AS {queries('colmillo')['claim']}")
+    await prepare(connection, "claim")
     for _ in range(10):
         plan = await explained(connection, f"EXECUTE hot({CALLS['claim']})", analyze=True)
         assert touched_rows(plan) < 20, json.dumps(plan, indent=1)
@@ -110,7 +112,7 @@ async def test_claim_with_floors_walks_over_nothing_that_runs(
     store = PostgresStore(pool)
     assert len(await store.claim(WORKER, {"big": BACKLOG})) == BACKLOG
     await store.enqueue([NewTask(name="n", queue="big", payload="{}")] * 2)
-    await connection.execute(f"PREPARE hot AS {queries('colmillo')['claim']}")
+    await prepare(connection, "claim")
     floors = await connection.fetchval(
         "SELECT format('ARRAY[''big''], ARRAY[0], ARRAY[timestamptz %L], ARRAY[%s]',"
         " run_at, id) FROM colmillo.tasks"
@@ -161,6 +163,29 @@ async def test_a_limited_claim_walks_over_no_task_of_a_full_key(
         assert touched_rows(plan) < 20, json.dumps(plan, indent=1)
     claimed = await store.claim(WORKER, {"limited": 5})
     assert len(claimed) == 2
+
+
+FUNCTIONS = {
+    "claim": "uuid, text[], integer[], text[], integer[], timestamptz[], bigint[]",
+    "next_due": "text[], text[], integer[], timestamptz[], bigint[]",
+}
+
+
+async def prepare(connection: "Connection", name: str) -> None:
+    """The statement as "hot". What stands in a function is taken from there, with its settings."""
+    if name not in FUNCTIONS:
+        await connection.execute(f"PREPARE hot AS {queries('colmillo')[name]}")
+        return
+    function = await connection.fetchrow(
+        "SELECT prosrc, proconfig FROM pg_proc WHERE oid = $1::regproc", f"colmillo.{name}"
+    )
+    assert function is not None
+    body = re.search(r"\bRETURN(?: QUERY)?\s+(.+);\s+END\s*$", function["prosrc"], re.DOTALL)
+    assert body is not None
+    for setting in function["proconfig"]:
+        await connection.execute(f"SET {setting}")
+    statement = body[1].strip().removeprefix("(").removesuffix(")")
+    await connection.execute(f"PREPARE hot ({FUNCTIONS[name]}) AS {statement}")
 
 
 def execute(arguments: str) -> str:

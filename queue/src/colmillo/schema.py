@@ -24,6 +24,8 @@ DEFAULT_SCHEMA = "colmillo"
 _SQL = files("colmillo") / "sql"
 _PLACEHOLDER = "{schema}"
 _LONGEST_IDENTIFIER = 63
+_FUNCTION_QUOTE = "$colmillo$"
+"""What functions' bodies stand between in the migrations."""
 
 
 def quoted(schema: str) -> str:
@@ -33,6 +35,8 @@ def quoted(schema: str) -> str:
         raise ValueError(
             f"a schema's name has 1 to {_LONGEST_IDENTIFIER} bytes and no NUL: {schema!r}"
         )
+    if _FUNCTION_QUOTE in schema:
+        raise ValueError(f"a schema's name cannot contain {_FUNCTION_QUOTE}: {schema!r}")
     return '"' + schema.replace('"', '""') + '"'
 
 
