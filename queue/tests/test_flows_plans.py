@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
+from plans import prepare
 
 from colmillo.flows import Flow, chain, group
 from colmillo.postgres import PostgresStore
@@ -72,7 +73,7 @@ async def test_no_statement_reads_a_whole_table(connection: "Connection") -> Non
         "UPDATE colmillo.dependencies SET open = false, outcome = 'done' WHERE parent IN (1, 3000)"
     )
     for name, arguments in CALLS.items():
-        await connection.execute(f"PREPARE hot AS {SQL[name]}")
+        await prepare(connection, name)
         for call in range(1, 9):
             plan = await explained(connection, f"EXECUTE hot({arguments})")
             reads = {
@@ -99,7 +100,7 @@ async def test_a_parents_end_takes_the_same_work_however_many_there_are(
     await plant(store, group(*[PLAIN] * FAN_IN).then(PLAIN))
     claimed = await store.claim(WORKER, {"q": FAN_IN})
     async with pool.acquire() as connection:
-        await connection.execute(f"PREPARE told AS {SQL['follow_up']}")
+        await prepare(connection, "follow_up", as_="told")
         for number, parent in enumerate(claimed[::order], 1):
             end = [Settlement(id=parent.id, lease=parent.lease, verdict=Finish(), linked=True)]
             assert await store.settle(end, connection=connection) == frozenset()
@@ -128,7 +129,7 @@ async def test_a_parents_end_takes_work_for_each_child_once(pool: "Pool", verdic
     async with pool.acquire() as connection:
         end = [Settlement(id=parent.id, lease=parent.lease, verdict=verdict, linked=True)]
         assert await store.settle(end, connection=connection) == frozenset()
-        await connection.execute(f"PREPARE told AS {SQL['follow_up']}")
+        await prepare(connection, "follow_up", as_="told")
         call = f"EXECUTE told(ARRAY[{parent.id}]::bigint[], 10, NULL)"
         plan = await explained(connection, call, analyze=True)
     steps = sum(

@@ -1,13 +1,13 @@
 """What the planner makes of the hot statements, early and late in a connection's life."""
 
 import json
-import re
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
+from plans import prepare
 
 from colmillo.limits import Limits
 from colmillo.postgres import PostgresStore
@@ -94,7 +94,41 @@ async def test_no_hot_statement_reads_the_whole_table(connection: "Connection") 
                 used = {node["Index Name"] for node in scans if "Index Name" in node}
                 assert "tasks_waiting" in used, f"call {call}"
         await connection.execute("DEALLOCATE hot")
-        await connection.execute("RESET ALL")
+
+
+async def test_settles_look_at_what_they_settle(pool: "Pool") -> None:
+    """Also when the statistics say that nothing runs, because they are from before the claims."""
+    await pool.execute("ALTER TABLE colmillo.tasks SET (autovacuum_enabled = false)")
+    store = PostgresStore(pool)
+    await store.register(WORKER, name="plans", lease=timedelta(hours=1))
+    await store.enqueue([NewTask(name="n", queue="q", payload="{}")] * 10_000)
+    await pool.execute("ANALYZE colmillo.tasks")
+    claimed = await store.claim(WORKER, {"q": 100})
+    ids = f"ARRAY{[task.id for task in claimed]}::bigint[]"
+    leases = f"ARRAY{[task.lease for task in claimed]}"
+    texts, numbers = (f"array_fill(NULL::{kind}, ARRAY[100])" for kind in ("text", "float8"))
+    calls = {
+        "finish": "NULL",
+        "settle": f"{texts}, {numbers}, array_fill(0, ARRAY[100]), {texts}, 10, NULL",
+        "finish_with": "array_fill('1'::text, ARRAY[100]), array_fill(1, ARRAY[100]), NULL, NULL",
+        "settle_linked": f"{texts}, {texts}, {texts}, {numbers}, 10, NULL, NULL",
+    }
+    async with pool.acquire() as connection:
+        for name, rest in calls.items():
+            await prepare(connection, name)
+            call = f"EXECUTE hot({ids}, {leases}, {rest})"
+            plan = await explained(connection, call, analyze=True)
+            (deleted,) = (
+                node
+                for node in nodes(plan)
+                if node.get("Operation") == "Delete" and node.get("Relation Name") == "tasks"
+            )
+            compared = sum(
+                node.get("Rows Removed by Join Filter", 0) * node["Actual Loops"]
+                for node in nodes(deleted)
+            )
+            assert compared + touched_rows(deleted) < 1_000, f"{name}: {json.dumps(plan, indent=1)}"
+            await connection.execute("DEALLOCATE hot")
 
 
 async def test_claim_walks_over_nothing_that_is_not_due(connection: "Connection") -> None:
@@ -151,11 +185,11 @@ async def test_a_limited_claim_walks_over_no_task_of_a_full_key(
         windows += 1
     assert windows <= 1 + BACKLOG // (WINDOW * (ROUNDS - 2))
     await store.enqueue([task.with_options(concurrency_key="b")] * 3)
-    await connection.execute(f"PREPARE hot AS {queries('colmillo')['claim_limited']}")
+    await prepare(connection, "claim_limited")
     call = f"EXECUTE hot('{WORKER}', 'limited', 5, 10, false, {NO_FLOORS})"
     plan = await explained(connection, call, analyze=True)
     assert touched_rows(plan) < 50, json.dumps(plan, indent=1)
-    await connection.execute(f"PREPARE wake AS {queries('colmillo')['unpark']}")
+    await prepare(connection, "unpark", as_="wake")
     await store.settle([Settlement(id=first.id, lease=first.lease, verdict=Finish())])
     for _ in range(10):
         call = "EXECUTE wake(ARRAY['limited'], ARRAY['a'], NULL)"
@@ -163,29 +197,6 @@ async def test_a_limited_claim_walks_over_no_task_of_a_full_key(
         assert touched_rows(plan) < 20, json.dumps(plan, indent=1)
     claimed = await store.claim(WORKER, {"limited": 5})
     assert len(claimed) == 2
-
-
-FUNCTIONS = {
-    "claim": "uuid, text[], integer[], text[], integer[], timestamptz[], bigint[]",
-    "next_due": "text[], text[], integer[], timestamptz[], bigint[]",
-}
-
-
-async def prepare(connection: "Connection", name: str) -> None:
-    """The statement as "hot". What stands in a function is taken from there, with its settings."""
-    if name not in FUNCTIONS:
-        await connection.execute(f"PREPARE hot AS {queries('colmillo')[name]}")
-        return
-    function = await connection.fetchrow(
-        "SELECT prosrc, proconfig FROM pg_proc WHERE oid = $1::regproc", f"colmillo.{name}"
-    )
-    assert function is not None
-    body = re.search(r"\bRETURN(?: QUERY)?\s+(.+);\s+END\s*$", function["prosrc"], re.DOTALL)
-    assert body is not None
-    for setting in function["proconfig"]:
-        await connection.execute(f"SET {setting}")
-    statement = body[1].strip().removeprefix("(").removesuffix(")")
-    await connection.execute(f"PREPARE hot ({FUNCTIONS[name]}) AS {statement}")
 
 
 def execute(arguments: str) -> str:

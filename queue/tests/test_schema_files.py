@@ -31,7 +31,8 @@ def test_every_file_is_one_statement_with_a_reason(file: Path) -> None:
     lines = file.read_text(encoding="utf-8").splitlines()
     assert lines[0].startswith("-- ")
     code = "\n".join(line for line in lines if not line.startswith("--"))
-    assert ";" not in code
+    # A function's one statement ends within it.
+    assert code.count(";") == code.count("CREATE FUNCTION")
     assert "%" not in code.replace("%s", "")
     assert all(len(line) <= 100 for line in lines)
 

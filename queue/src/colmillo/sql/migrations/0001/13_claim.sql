@@ -126,11 +126,12 @@ BEGIN
             AND EXISTS (SELECT FROM alive)
         RETURNING
             task.id, task.lease, task.name, task.queue, task.payload, task.attempt,
-            task.max_attempts, task.enqueued_at, task.run_at, task.priority, task.crashes, task.linked
+            task.max_attempts, task.enqueued_at, task.run_at, task.priority, task.crashes,
+            task.linked
     )
     SELECT
-        id, lease, name, queue, payload, attempt, max_attempts, enqueued_at, run_at, priority, crashes,
-        false AS limited, linked
+        id, lease, name, queue, payload, attempt, max_attempts, enqueued_at, run_at, priority,
+        crashes, false AS limited, linked
     FROM claimed
     UNION ALL
     SELECT NULL, NULL, NULL, limited.queue, NULL, NULL, NULL, NULL, NULL, NULL, NULL, true, NULL

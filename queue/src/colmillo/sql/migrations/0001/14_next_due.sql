@@ -33,7 +33,8 @@ BEGIN
                 (
                     SELECT
                         bucket.refilled_at + make_interval(
-                            secs => greatest(0, 1 - bucket.tokens) * known.rate_seconds / known.rate_tasks
+                            secs => greatest(0, 1 - bucket.tokens)
+                                * known.rate_seconds / known.rate_tasks
                         )
                     FROM {schema}.buckets AS bucket
                     WHERE bucket.queue = known.queue AND known.rate_tasks IS NOT NULL
