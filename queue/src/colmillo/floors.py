@@ -3,7 +3,7 @@
 Rows that run, and dead rows which vacuum may not remove yet, stay in front of those that wait;
 under a long transaction there may be millions. A floor skips them. What comes to wait below a
 floor (a late commit, a rescue) is found by the next claim without floors: `SECONDS` later at the
-most, or after fifty times what such a claim took, if that is longer. With no backlog there are
+most, or after fifty times what such claims take, if that is longer. With no backlog there are
 no floors, and every claim sees everything.
 """
 
@@ -38,6 +38,7 @@ class Floors:
         self._floors: dict[tuple[str, int], Floor] = {}
         self._whole_at = float("-inf")
         self._pause = 0.0
+        self._last_took = 0.0
         self.forgotten = 0
 
     def columns(self, *, whole: bool = False) -> tuple[list[object], ...]:
@@ -59,10 +60,16 @@ class Floors:
         return self._pause <= SHARE * SLOW or self.whole_is_due()
 
     def whole_done(self, seconds: float, *, exhausted: Iterable[str]) -> None:
-        """A claim without floors took so long, and left nothing due in the queues ``exhausted``."""
+        """A claim without floors took so long, and left nothing due in the queues ``exhausted``.
+
+        One slow claim may be the machine's hiccup, after which nothing should be found late: two
+        in a row count.
+        """
+        took = min(seconds, self._last_took)
+        self._last_took = seconds
         self._whole_at = self._monotonic()
-        self._pause = max(SECONDS, SHARE * seconds)
-        if seconds <= SLOW:
+        self._pause = max(SECONDS, SHARE * took)
+        if took <= SLOW:
             gone = set(exhausted)
             self._floors = {lane: at for lane, at in self._floors.items() if lane[0] not in gone}
 
