@@ -104,6 +104,7 @@ def add_handlers(
         ("cancel", commands.cancel),
         ("unsubscribe", commands.unsubscribe),
         ("list_subscriptions", commands.list_subscriptions),
+        ("fold", commands.fold),
     ):
         application.add_handler(CommandHandler(name, callback, filters=spoken))
     application.add_handlers(

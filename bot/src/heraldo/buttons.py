@@ -94,7 +94,8 @@ class Buttons:
             await self._show_page(message, target_id, keyboards.LIST, press.second)
             return texts.ALREADY_GONE
         if press.verb == keyboards.CARD:
-            await _show(message, texts.card(view), keyboards.card(view, press.second))
+            folded = await self._subscriptions.folding.count(view.id)
+            await _show(message, texts.card(view, folded), keyboards.card(view, press.second))
         else:
             markup = keyboards.confirm_removal(view, press.second)
             await _show(message, texts.confirm_removal(view), markup)

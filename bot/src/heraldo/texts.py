@@ -7,6 +7,7 @@ from heraldo.cleaning import one_line
 from heraldo.dates import moment
 from heraldo.richtext import Rich, escape
 from heraldo.split import cut
+from heraldo_sync.folding import FoldingState
 from heraldo_sync.model import FeedLink
 from heraldo_sync.notices import Notice, NoticeKind
 from heraldo_sync.subscriptions import Page, SubscriptionView
@@ -18,6 +19,7 @@ COMMANDS = (
     ("subscribe", "Follow a feed or a website"),
     ("list_subscriptions", "Show what this chat follows"),
     ("unsubscribe", "Stop following a feed"),
+    ("fold", "Get a post that several feeds bring only once"),
     ("cancel", "Forget the question I asked"),
     ("help", "Show what I can do"),
 )
@@ -28,6 +30,7 @@ HELP = f"""\
 /subscribe <i>address</i> - follow a feed, or a website that has one
 /list_subscriptions - show what this chat follows, and how each feed is doing
 /unsubscribe - stop following a feed; an address or a number from the list does it at once
+/fold <i>on</i> or <i>off</i> - whether a post that several feeds bring comes only once
 /cancel - forget the question I asked
 /help - this message
 
@@ -45,6 +48,7 @@ Send me the address of a feed or of a website, or write {EXAMPLE}
 
 RESUMED = "Welcome back! Posts arrive here again, the ones you missed included."
 ASK_URL = "Which feed? Send me its address, or that of a website. /cancel if you changed your mind."
+FOLD_USAGE = "Write <code>/fold on</code> or <code>/fold off</code>."
 USAGE_IN_CHANNEL = f"Write the address behind the command: {EXAMPLE}"
 TRY_AGAIN = "Send me another address, or /cancel."
 CANCELLED = "All right, forgotten."
@@ -163,15 +167,35 @@ def listing(page: Page) -> str:
     return "\n\n".join((head, *items))
 
 
-def card(view: SubscriptionView) -> str:
-    """Everything about one subscription."""
+def card(view: SubscriptionView, folded: int = 0) -> str:
+    """Everything about one subscription; ``folded`` posts of it came by another feed."""
+    also = [f"Not sent, because another feed had brought them: {_posts(folded)}."] if folded else []
     return "\n\n".join(
         (
             f"<b>{_name(view)}</b>\n{_address(view.url)}",
             _status(view),
+            *also,
             f"Followed since {moment(view.created_at)}.",
         )
     )
+
+
+def folding(state: FoldingState) -> str:
+    """How /fold is set for a chat."""
+    done = f"\n\nSo far: {_posts(state.folded)} folded." if state.folded else ""
+    if not state.on:
+        return (
+            "Folding is <b>off</b>: what several feeds bring comes from each of them. "
+            f"/fold on changes that.{done}"
+        )
+    return (
+        "Folding is <b>on</b>: if several feeds of this chat bring a post with the same link, "
+        f"only the first one comes. /fold off changes that.{done}"
+    )
+
+
+def _posts(number: int) -> str:
+    return "1 post" if number == 1 else f"{number} posts"
 
 
 def confirm_removal(view: SubscriptionView) -> str:

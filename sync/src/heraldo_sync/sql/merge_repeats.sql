@@ -12,8 +12,8 @@ WITH entry AS (
     WHERE o.feed_id = $1
 ), repeat AS (
     SELECT o.id AS old_id, n.id AS new_id,
-        (array_position('{held,waiting,skipped,set_aside,sent}', o.status), o.parts_sent, -o.id)
-            > (array_position('{held,waiting,skipped,set_aside,sent}', n.status), n.parts_sent, -n.id) AS old_wins
+        (array_position('{held,waiting,skipped,set_aside,folded,sent}', o.status), o.parts_sent, -o.id)
+            > (array_position('{held,waiting,skipped,set_aside,folded,sent}', n.status), n.parts_sent, -n.id) AS old_wins
     FROM deliveries o
     JOIN subscription ON subscription.id = o.subscription_id
     JOIN entry ON entry.id = o.entry_id

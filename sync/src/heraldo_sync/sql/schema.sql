@@ -89,10 +89,12 @@ RETURN (one.link, one.title, one.content, coalesce(one.published_at, one.updated
 -- A new subscriber gets the newest entry; ids grow from old to new within a feed.
 CREATE INDEX entries_newest ON entries (feed_id, id DESC);
 
+-- folds: of a post that several feeds bring, each target of the chat gets one (known_links).
 CREATE TABLE chats (
     id bigint PRIMARY KEY,
     kind text NOT NULL,
     title text NOT NULL DEFAULT '',
+    folds boolean NOT NULL DEFAULT false,
     suspended_at timestamptz,
     suspended_reason text,
     created_at timestamptz NOT NULL DEFAULT now()
@@ -128,7 +130,7 @@ CREATE TABLE deliveries (
     entry_id bigint REFERENCES entries ON DELETE CASCADE,
     notice jsonb,
     status text NOT NULL DEFAULT 'waiting'
-        CHECK (status IN ('held', 'waiting', 'sent', 'set_aside', 'skipped')),
+        CHECK (status IN ('held', 'waiting', 'sent', 'set_aside', 'skipped', 'folded')),
     parts_sent integer NOT NULL DEFAULT 0,
     message_ids bigint[] NOT NULL DEFAULT '{}',
     reason text,
@@ -145,6 +147,20 @@ CREATE INDEX deliveries_waiting ON deliveries (target_id, id) WHERE status = 'wa
 CREATE INDEX deliveries_held ON deliveries (subscription_id) WHERE status = 'held';
 
 CREATE INDEX deliveries_entry ON deliveries (entry_id);
+
+-- Posts that were not sent because another feed had brought them.
+CREATE INDEX deliveries_folded ON deliveries (subscription_id) WHERE status = 'folded';
+
+-- The links that a target got of late, as SHA-256, and from which feed (heraldo_sync.folding). It
+-- refers to nothing on purpose: it outlives subscriptions and feeds, and recording that something
+-- was sent must never wait for the lock of another row.
+CREATE TABLE known_links (
+    target_id bigint NOT NULL,
+    link bytea NOT NULL CHECK (octet_length(link) = 32),
+    feed_id bigint NOT NULL,
+    sent_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (target_id, link)
+);
 
 -- What we asked somebody, until he answers or it expires.
 CREATE TABLE prompts (
