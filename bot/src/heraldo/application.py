@@ -105,6 +105,7 @@ def add_handlers(
         ("unsubscribe", commands.unsubscribe),
         ("list_subscriptions", commands.list_subscriptions),
         ("fold", commands.fold),
+        ("held", commands.held),
     ):
         application.add_handler(CommandHandler(name, callback, filters=spoken))
     application.add_handlers(

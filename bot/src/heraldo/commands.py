@@ -158,6 +158,14 @@ class Handlers:
             await folding.switch(asked.place.chat_id, on=_SWITCH[wanted])
         await reply(asked, texts.folding(await folding.state(asked.place.chat_id)))
 
+    async def held(self, update: Update, context: ContextTypes.DEFAULT_TYPE) -> None:
+        """/held: the posts that are held back, should the question about them be gone."""
+        asked = await self._command(update, context)
+        if asked is not None:
+            target_id = await self._target(asked.place)
+            feeds = await self._subscriptions.held.find(target_id=target_id)
+            await reply(asked, texts.held(feeds), markup=keyboards.held(feeds))
+
     async def text(self, update: Update, context: ContextTypes.DEFAULT_TYPE) -> None:
         """Any other text: the answer to a question, or in private a bare address."""
         message = update.effective_message

@@ -8,6 +8,7 @@ from heraldo.dates import moment
 from heraldo.richtext import Rich, escape
 from heraldo.split import cut
 from heraldo_sync.folding import FoldingState
+from heraldo_sync.holding import HeldPosts
 from heraldo_sync.model import FeedLink
 from heraldo_sync.notices import Notice, NoticeKind
 from heraldo_sync.subscriptions import Page, SubscriptionView
@@ -20,6 +21,7 @@ COMMANDS = (
     ("list_subscriptions", "Show what this chat follows"),
     ("unsubscribe", "Stop following a feed"),
     ("fold", "Get a post that several feeds bring only once"),
+    ("held", "Show the posts I hold back, to send or skip them"),
     ("cancel", "Forget the question I asked"),
     ("help", "Show what I can do"),
 )
@@ -31,6 +33,7 @@ HELP = f"""\
 /list_subscriptions - show what this chat follows, and how each feed is doing
 /unsubscribe - stop following a feed; an address or a number from the list does it at once
 /fold <i>on</i> or <i>off</i> - whether a post that several feeds bring comes only once
+/held - show the posts I hold back because they look like old ones, to send or skip them
 /cancel - forget the question I asked
 /help - this message
 
@@ -72,6 +75,9 @@ STRANGER_BUTTON = "Only this bot's owner can use its buttons."
 
 MAX_CHOICES = 8
 """How many feeds of a web page are offered; more would not fit a message."""
+
+MAX_HELD = 8
+"""How many feeds with held posts are shown at a time."""
 
 _TITLE = 120
 _REASON = 200
@@ -198,6 +204,10 @@ def _posts(number: int) -> str:
     return "1 post" if number == 1 else f"{number} posts"
 
 
+def _held_posts(number: int) -> str:
+    return "1 held post" if number == 1 else f"{number} held posts"
+
+
 def confirm_removal(view: SubscriptionView) -> str:
     """Asked before a button ends a subscription."""
     return f"Stop following <b>{_name(view)}</b>?\n{_address(view.url)}"
@@ -248,14 +258,32 @@ def notice(notice: Notice) -> str:
 
 def held_sent(view: SubscriptionView, posts: int) -> str:
     """Held posts are on their way."""
-    what = f"On its way: {posts} held posts of" if posts else "Nothing is held any more of"
+    what = f"On its way: {_held_posts(posts)} of" if posts else "Nothing is held any more of"
     return f"{what}\n\n{_feed(view.title, view.url)}"
 
 
 def held_skipped(view: SubscriptionView, posts: int) -> str:
     """Held posts will not come."""
-    what = f"Skipped: {posts} held posts of" if posts else "Nothing is held any more of"
+    what = f"Skipped: {_held_posts(posts)} of" if posts else "Nothing is held any more of"
     return f"{what}\n\n{_feed(view.title, view.url)}"
+
+
+def held(feeds: Sequence[HeldPosts]) -> str:
+    """What is held for a chat; the keyboard has two buttons for each feed."""
+    if not feeds:
+        return "Nothing is held back in this chat."
+    items = [
+        f"{number}. {_feed(one.title, one.url)}\n{_posts(one.posts)}, skipped {moment(one.until)}"
+        for number, one in enumerate(feeds[:MAX_HELD], 1)
+    ]
+    more = len(feeds) - MAX_HELD
+    return "\n\n".join(
+        (
+            "✋ These posts were new to me, but look like old ones. Without an answer I skip them.",
+            *items,
+            *([f"… and {more} more feeds, after these."] if more > 0 else []),
+        )
+    )
 
 
 def checked(view: SubscriptionView) -> str:
