@@ -28,6 +28,7 @@ CREATE TABLE feeds (
     last_modified text,
     body_hash bytea,
     ttl interval,
+    skip integer,
     next_check_at timestamptz NOT NULL DEFAULT now(),
     checked_at timestamptz,
     succeeded_at timestamptz,

@@ -161,6 +161,7 @@ def check_feed(url: str, entries: int) -> None:
                 address,
                 policy=settings.allow_private_addresses,
                 interval=settings.interval,
+                longest=settings.longest_interval,
                 clock=SystemClock(),
                 rng=random.Random(),
                 rsshub=settings.rsshub_base_url,

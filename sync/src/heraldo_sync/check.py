@@ -21,6 +21,7 @@ from heraldo_sync.reading import Familiar, Reading, body_hash, read
 from heraldo_sync.resets import FEWEST, is_reset
 from heraldo_sync.schedule import after_failure, after_hold, after_success, hold_of
 from heraldo_sync.services import SyncServices
+from heraldo_sync.skip_times import SkipTimes, when_awake
 from heraldo_sync.statements import statement
 from heraldo_sync.store import (
     Description,
@@ -153,13 +154,13 @@ async def keep_reading(
     moving = await record_success(
         connection,
         feed_id,
-        next_check=after_success(
-            services.interval,
+        next_check=await _next_check(
+            services,
+            connection,
             fresh_for=reading.fetched.fresh_for,
             ttl=reading.parsed.ttl,
-            rng=services.rng,
+            skip=reading.parsed.skip,
             quiet=timedelta() if entry_ids else locked.quiet,
-            longest=services.longest,
         ),
         validators=reading.fetched.validators,
         permanent_url=reading.fetched.permanent_url,
@@ -170,9 +171,33 @@ async def keep_reading(
             link=reading.parsed.link,
             format=reading.parsed.format,
             ttl=reading.parsed.ttl,
+            skip=reading.parsed.skip,
         ),
     )
     return Kept(new=len(entry_ids), moving=moving)
+
+
+async def _next_check(
+    services: SyncServices,
+    connection: Connection,
+    *,
+    fresh_for: timedelta | None,
+    ttl: timedelta | None,
+    skip: SkipTimes | None,
+    quiet: timedelta,
+) -> timedelta:
+    delay = after_success(
+        services.interval,
+        fresh_for=fresh_for,
+        ttl=ttl,
+        rng=services.rng,
+        quiet=quiet,
+        longest=services.longest,
+    )
+    if skip is None:
+        return delay
+    now = await connection.fetchval(statement("now"))
+    return when_awake(delay, skip, now=now, longest=services.longest, rng=services.rng)
 
 
 async def _recognise(connection: Connection, feed_id: int, reading: Reading) -> Verdict:
@@ -214,13 +239,13 @@ async def _keep_unchanged(
     moving = await record_success(
         connection,
         feed.id,
-        next_check=after_success(
-            services.interval,
+        next_check=await _next_check(
+            services,
+            connection,
             fresh_for=answer.fresh_for,
             ttl=feed.ttl,
-            rng=services.rng,
+            skip=feed.skip,
             quiet=feed.quiet,
-            longest=services.longest,
         ),
         validators=answer.validators,
         permanent_url=answer.permanent_url,

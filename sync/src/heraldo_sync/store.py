@@ -16,6 +16,7 @@ from heraldo_sync.health import Ailing, Moving
 from heraldo_sync.identity import Edit, Post, Remembered
 from heraldo_sync.messages import deliver_target
 from heraldo_sync.model import Failed, ParsedEntry, Validators
+from heraldo_sync.skip_times import SkipTimes
 from heraldo_sync.statements import statement
 from heraldo_sync.storable import storable, storable_or_none
 
@@ -30,8 +31,8 @@ _MARK_AGAIN = timedelta(days=7)
 class StoredFeed:
     """What a check needs to know of a feed. ``seen`` is whether it was ever read.
 
-    ``told`` is whether its subscribers know that it fails. ``ttl`` is the wish that it last
-    expressed, ``quiet`` how long it has brought nothing new, ``held`` how much longer its host
+    ``told`` is whether its subscribers know that it fails. ``ttl`` and ``skip`` are the wishes
+    that it last expressed, ``quiet`` how long it has brought nothing new, ``held`` how much longer its host
     wants to be left alone. ``items`` is what `heraldo_sync.gate` packed of the items that it
     showed.
     """
@@ -45,6 +46,7 @@ class StoredFeed:
     seen: bool
     told: bool = False
     ttl: timedelta | None = None
+    skip: SkipTimes | None = None
     quiet: timedelta = timedelta()
     held: timedelta | None = None
     items: bytes | None = None
@@ -71,6 +73,7 @@ class Description:
     link: str | None
     format: str
     ttl: timedelta | None
+    skip: SkipTimes | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +99,7 @@ async def load_feed(connection: Connection, feed_id: int) -> StoredFeed | None:
         seen=row["succeeded_at"] is not None,
         told=row["told_at"] is not None,
         ttl=row["ttl"],
+        skip=None if row["skip"] is None else SkipTimes.from_bits(row["skip"]),
         quiet=row["quiet"],
         held=row["held"],
         items=row["items"],
@@ -277,6 +281,7 @@ async def record_success(
         description.ttl if description else None,
         permanent_url,
         posted,
+        description.skip.bits if description and description.skip else None,
     )
     if row is None or row["moved_to"] is None:
         return None

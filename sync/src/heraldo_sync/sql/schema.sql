@@ -1,7 +1,8 @@
 -- The application's tables as they are now, for a fresh database. The migrations in alembic/
 -- lead to the same; a test compares the two. The queue's own tables are colmillo's.
 
--- ttl is the feed's own wish, which an answer without the feed does not repeat. told_at: when its
+-- ttl and skip (bits, heraldo_sync.skip_times) are the feed's own wishes, which an answer without
+-- the feed does not repeat. told_at: when its
 -- subscribers were told that it fails. ended_at: it answered 410 for so long that it is over.
 -- posted_at: when it last brought something new, or was added. moved_*: where only permanent
 -- redirects led at the last checks. marked_at: when the entries that it shows were last marked
@@ -16,6 +17,7 @@ CREATE TABLE feeds (
     last_modified text,
     body_hash bytea,
     ttl interval,
+    skip integer,
     next_check_at timestamptz NOT NULL DEFAULT now(),
     checked_at timestamptz,
     succeeded_at timestamptz,
