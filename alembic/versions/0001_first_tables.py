@@ -147,6 +147,7 @@ CREATE TABLE deliveries (
     parts_sent integer NOT NULL DEFAULT 0,
     message_ids bigint[] NOT NULL DEFAULT '{}',
     reason text,
+    stands_for bigint[],
     created_at timestamptz NOT NULL DEFAULT now(),
     settled_at timestamptz,
     UNIQUE (subscription_id, entry_id),

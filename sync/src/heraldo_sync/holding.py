@@ -13,6 +13,7 @@ from heraldo_sync.database import Connection, Pool
 from heraldo_sync.messages import deliver_target
 from heraldo_sync.notices import NoticeKind
 from heraldo_sync.statements import statement
+from heraldo_sync.subscribers import lock_subscribers
 from heraldo_sync.urls import display
 
 # So long a question stands; nobody is asked again before.
@@ -26,7 +27,7 @@ async def hold(
 
     Instead of a fan-out, within the same transaction and with the same locks.
     """
-    rows = await connection.fetch(statement("lock_targets_of_feed"), feed_id)
+    rows = await lock_subscribers(connection, feed_id)
     if not rows or not entry_ids:
         return
     subscription_ids = [row["subscription_id"] for row in rows]

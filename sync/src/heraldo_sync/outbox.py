@@ -30,10 +30,11 @@ class Address:
 class Delivery:
     """What a target must get. ``parts_sent`` counts what Telegram already has.
 
-    ``asked_for`` is the post that shows a new subscriber what a feed's posts look like.
+    ``target_id`` is where it was read for. ``asked_for`` is the post that shows a new subscriber what a feed's posts look like.
     """
 
     id: int
+    target_id: int
     parts_sent: int
     content: Entry | Notice
     asked_for: bool = False
@@ -66,6 +67,7 @@ class Outbox:
         return [
             Delivery(
                 id=row["id"],
+                target_id=target_id,
                 parts_sent=row["parts_sent"],
                 content=_entry(row) if row["notice"] is None else _notice(row),
                 asked_for=row["asked_for"],
@@ -89,15 +91,14 @@ class Outbox:
         this was a repeat.
         """
         entry = delivery.content if folds and isinstance(delivery.content, Entry) else None
-        row = await self._pool.fetchrow(
-            statement("part_sent"),
-            delivery.id,
-            sent,
-            message_id,
-            last,
-            link_key(entry.link, home=entry.feed_link) if entry else None,
-            entry.feed_id if entry else None,
-        )
+        link = link_key(entry.link, home=entry.feed_link) if entry else None
+        feed_id = entry.feed_id if entry else None
+        what = (sent, message_id, last, link, feed_id)
+        row = await self._pool.fetchrow(statement("part_sent"), delivery.id, *what)
+        if row is None:
+            # Two feeds may have become one meanwhile, and with them two rows of this post.
+            heir = await self._pool.fetchval(statement("heir"), delivery.target_id, delivery.id)
+            row = heir and await self._pool.fetchrow(statement("part_sent"), heir, *what)
         return row is not None
 
     async def set_aside(self, delivery: Delivery, reason: str) -> None:

@@ -19,6 +19,7 @@ from heraldo_sync.model import Failed, ParsedEntry, Validators
 from heraldo_sync.skip_times import SkipTimes
 from heraldo_sync.statements import statement
 from heraldo_sync.storable import storable, storable_or_none
+from heraldo_sync.subscribers import lock_subscribers
 
 _GONE = 410
 # So many dates that change at once, and the feed dates its posts anew all the time.
@@ -220,7 +221,7 @@ async def fan_out(
     """
     if not entry_ids:
         return 0
-    rows = await connection.fetch(statement("lock_targets_of_feed"), feed_id)
+    rows = await lock_subscribers(connection, feed_id)
     if not rows:
         return 0
     await connection.execute(

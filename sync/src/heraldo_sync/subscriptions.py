@@ -152,6 +152,9 @@ class Subscriptions:
         Safe to repeat, and when the new id is known already the two are merged.
         """
         async with self._pool.acquire() as connection, connection.transaction():
+            # Locked as whoever adds rows for them locks them, or each could wait for the other.
+            await connection.fetch(statement("lock_targets_of_chats"), [old, new])
+            await connection.fetch(statement("lock_chats"), [old, new])
             moved = await connection.fetchval(statement("move_chat"), old, new)
             if moved is None:
                 await connection.execute(statement("move_settings"), old, new)

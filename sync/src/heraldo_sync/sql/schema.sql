@@ -125,6 +125,7 @@ CREATE INDEX subscriptions_feed ON subscriptions (feed_id);
 
 -- One row per (subscription, entry): what must be sent, or was, or could not be. A row without an
 -- entry is something to say about the feed itself (heraldo_sync.notices), sent in its turn.
+-- stands_for: ids of rows that were merged with this one while they waited.
 CREATE TABLE deliveries (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     subscription_id bigint NOT NULL REFERENCES subscriptions ON DELETE CASCADE,
@@ -136,6 +137,7 @@ CREATE TABLE deliveries (
     parts_sent integer NOT NULL DEFAULT 0,
     message_ids bigint[] NOT NULL DEFAULT '{}',
     reason text,
+    stands_for bigint[],
     created_at timestamptz NOT NULL DEFAULT now(),
     settled_at timestamptz,
     UNIQUE (subscription_id, entry_id),
