@@ -21,6 +21,7 @@ from heraldo_sync.reading import Familiar, Reading, body_hash, read
 from heraldo_sync.resets import FEWEST, is_reset
 from heraldo_sync.schedule import after_failure, after_hold, after_success, hold_of
 from heraldo_sync.services import SyncServices
+from heraldo_sync.site_troubles import longest_wait
 from heraldo_sync.skip_times import SkipTimes, when_awake
 from heraldo_sync.statements import statement
 from heraldo_sync.store import (
@@ -264,6 +265,7 @@ async def _keep_failure(
         interval=services.interval,
         retry_after=failed.retry_after,
         rng=services.rng,
+        longest=longest_wait(failed, feed.failures + 1),
     )
     hold = hold_of(failed)
     if hold is not None:

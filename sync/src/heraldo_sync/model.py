@@ -122,6 +122,7 @@ class Reason(StrEnum):
     NOT_A_FEED = "not_a_feed"
     PARSE_TIMEOUT = "parse_timeout"
     HOST_BUSY = "host_busy"
+    BROWSER_CHECK = "browser_check"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,6 +16,7 @@ from heraldo_sync.health import Ailing, Moving
 from heraldo_sync.identity import Edit, Post, Remembered
 from heraldo_sync.messages import deliver_target
 from heraldo_sync.model import Failed, ParsedEntry, Validators
+from heraldo_sync.site_troubles import comes_and_goes
 from heraldo_sync.skip_times import SkipTimes
 from heraldo_sync.statements import statement
 from heraldo_sync.storable import storable, storable_or_none
@@ -316,6 +317,7 @@ async def record_failure(
             gone_for=row["gone_for"],
             told=row["told"],
             ended=row["ended"],
+            doubtful=comes_and_goes(failed),
         ),
     )
 
