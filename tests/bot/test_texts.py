@@ -95,8 +95,9 @@ def test_answers(title: str, url: str, other: str | None) -> None:
 
 @given(VIEWS)
 def test_cards(view: SubscriptionView) -> None:
-    for html in (texts.card(view, 3), texts.card(view), texts.confirm_removal(view), texts.unsubscribed(view)):
+    for html in (texts.card(view), texts.confirm_removal(view), texts.unsubscribed(view)):
         check(html)
+    check(texts.card(view, 10**9))
     check_keyboard(keyboards.card(view, 10**6))
     check_keyboard(keyboards.confirm_removal(view, 10**6))
 

@@ -12,6 +12,20 @@ from heraldo.database import migrate
 
 BASE = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
 PLAIN = "https://blog.example/feed"
+ROWS = """
+INSERT INTO feeds (url, title) VALUES
+    ('https://blog.example/feed', E'Blog\\n\\u009b'),
+    ('https://me:hunter2@paid.example/f?token=hunter2', 'Paid');
+INSERT INTO chats (id, kind, title) VALUES (11, 'private', 'Ana'), (-12, 'group', 'Club');
+INSERT INTO targets (chat_id, topic_id) VALUES (11, 0), (-12, 5);
+INSERT INTO subscriptions (target_id, feed_id) SELECT t.id, f.id FROM targets t, feeds f;
+INSERT INTO entries (feed_id, key, content, title, html)
+SELECT f.id, sha256(n::text::bytea), sha256(''), '', ''
+FROM feeds f, generate_series(1, 3) n;
+INSERT INTO deliveries (subscription_id, target_id, entry_id, status, created_at)
+SELECT s.id, s.target_id, e.id, 'held', '2026-11-01 08:00Z'
+FROM subscriptions s JOIN entries e ON e.feed_id = s.feed_id;
+"""
 
 
 async def held(dsn: str, folder: Path, *arguments: str, code: int = 0) -> str:
@@ -34,20 +48,7 @@ async def kept(empty_dsn: str) -> str:
     """Two chats follow two feeds; three posts of each feed are held for each chat."""
     await migrate(empty_dsn)
     connection = await asyncpg.connect(empty_dsn)
-    await connection.execute(
-        f"""
-        INSERT INTO feeds (url, title) VALUES
-            ('{PLAIN}', E'Blog\\n\\u009b'), ('https://me:hunter2@paid.example/f?token=hunter2', 'Paid');
-        INSERT INTO chats (id, kind, title) VALUES (11, 'private', 'Ana'), (-12, 'group', 'Club');
-        INSERT INTO targets (chat_id, topic_id) VALUES (11, 0), (-12, 5);
-        INSERT INTO subscriptions (target_id, feed_id) SELECT t.id, f.id FROM targets t, feeds f;
-        INSERT INTO entries (feed_id, key, content, title, html)
-        SELECT f.id, sha256(n::text::bytea), sha256(''), '', '' FROM feeds f, generate_series(1, 3) n;
-        INSERT INTO deliveries (subscription_id, target_id, entry_id, status, created_at)
-        SELECT s.id, s.target_id, e.id, 'held', '2026-11-01 08:00Z'
-        FROM subscriptions s JOIN entries e ON e.feed_id = s.feed_id;
-        """
-    )
+    await connection.execute(ROWS)
     await connection.close()
     return empty_dsn
 

@@ -103,8 +103,8 @@ def test_hosts_that_use_a_status_in_their_own_way() -> None:
 )
 def test_what_comes_and_goes(failed: Failed, doubtful: bool, longest: timedelta | None) -> None:
     assert comes_and_goes(failed) is doubtful
-    assert longest_wait(failed, 48) == longest
-    assert longest_wait(failed, 49) is None
+    assert longest_wait(failed, 52) == longest
+    assert longest_wait(failed, 53) is None
 
 
 @pytest.mark.parametrize(

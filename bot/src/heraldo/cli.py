@@ -148,8 +148,9 @@ def feed() -> None:
 def check_feed(url: str, entries: int) -> None:
     """Prints what a subscription to this address would see.
 
-    Needs no database and no token; nothing is stored. Ends with 0 for a feed, 1 when there is none or it cannot be read, 2 for
-    wrong settings or a wrong address, 3 for a page with several feeds.
+    Needs no database and no token; nothing is stored. Ends with 0 for a feed, 1 when there is
+    none or it cannot be read, 2 for wrong settings or a wrong address, 3 for a page with several
+    feeds.
     """
     settings = _settings()
     address = _address(url)
@@ -194,9 +195,8 @@ def held_posts(url: str | None, chat: int | None, step: str | None) -> None:
     async def work() -> None:
         async with database(settings) as dsn, open_pool(dsn, size=2) as pool:
             await check_migrated(pool)
-            lines.extend(
-                await settle_held(pool, url=address, chat_id=chat, step=Step(step) if step else None)
-            )
+            wanted = Step(step) if step else None
+            lines.extend(await settle_held(pool, url=address, chat_id=chat, step=wanted))
 
     _guarded(work)
     click.echo("\n".join(lines))

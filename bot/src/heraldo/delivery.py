@@ -70,9 +70,7 @@ async def deliver(ctx: Context[Services], target_id: int) -> Outcome | None:
     return Snooze(timedelta(0))
 
 
-async def _fold(
-    services: Services, target_id: int, address: Address, delivery: Delivery
-) -> bool:
+async def _fold(services: Services, target_id: int, address: Address, delivery: Delivery) -> bool:
     """Whether the post need not be sent, because another feed's has been."""
     entry = delivery.foldable if address.folds else None
     if entry is None:

@@ -1,8 +1,8 @@
 """A feed that has moved for good: its address changes, or it becomes one with the feed there.
 
 Locks, in this order: both feeds (the older first), the targets and chats of their subscribers (in
-id order, FOR SHARE), their deliveries that wait or are held (in id order), then rows below. Everything
-else that locks takes one feed, then targets and then chats.
+id order, FOR SHARE), their deliveries that wait or are held (in id order), then rows below.
+Everything else that locks takes one feed, then targets and then chats.
 """
 
 import logging

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import asyncpg
 
 from heraldo_sync.database import Connection, Pool
-from heraldo_sync.folding import link_key
 from heraldo_sync.model import Enclosure, Entry
 from heraldo_sync.notices import Notice, read_notice
+from heraldo_sync.post_links import link_key
 from heraldo_sync.statements import statement
 
 
@@ -30,7 +30,8 @@ class Address:
 class Delivery:
     """What a target must get. ``parts_sent`` counts what Telegram already has.
 
-    ``target_id`` is where it was read for. ``asked_for`` is the post that shows a new subscriber what a feed's posts look like.
+    ``target_id`` is for whom it was read. ``asked_for`` is the post that shows a new subscriber
+    what a feed's posts look like.
     """
 
     id: int

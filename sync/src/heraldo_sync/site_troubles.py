@@ -14,9 +14,9 @@ from heraldo_sync.model import Failed, Reason
 _COME_AND_GO = frozenset({403, 404, 429})
 _ASKED_STILL = timedelta(hours=2)
 # By then the feed has failed for more than three days.
-_PATIENCE = 48
+_PATIENCE = 52
 
-_HTML = re.compile(rb"\s*(?:<!--.{0,200}?-->\s*)?<(?:!doctype\s+html|html)\b", re.IGNORECASE | re.DOTALL)
+_HTML = re.compile(rb"(?is)\s*(?:<!--.{0,200}?-->\s*)?<(?:!doctype\s+html|html)\b")
 _CHECKS = re.compile(
     rb"<title>\s*(?:just a moment\.\.\.|attention required! \| cloudflare|ddos-guard"
     rb"|making sure you(?:'|&#39;|&#x27;)re not a bot!?|client challenge|vercel security checkpoint"

@@ -34,9 +34,9 @@ class StoredFeed:
     """What a check needs to know of a feed. ``seen`` is whether it was ever read.
 
     ``told`` is whether its subscribers know that it fails. ``ttl`` and ``skip`` are the wishes
-    that it last expressed, ``quiet`` how long it has brought nothing new, ``held`` how much longer its host
-    wants to be left alone. ``items`` is what `heraldo_sync.gate` packed of the items that it
-    showed.
+    that it last expressed, ``quiet`` how long it has brought nothing new, ``held`` how much longer
+    its host wants to be left alone. ``items`` is what `heraldo_sync.gate` packed of the items that
+    it showed.
     """
 
     id: int
