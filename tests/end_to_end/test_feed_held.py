@@ -89,3 +89,5 @@ async def test_what_is_held_is_listed_then_sent_or_skipped(kept: str, tmp_path: 
 async def test_wrong_arguments(kept: str, tmp_path: Path) -> None:
     await held(kept, tmp_path, "gopher://x.example/", code=2)
     await held(kept, tmp_path, "--chat", "Ana", code=2)
+    await held(kept, tmp_path, "--send", "--skip", code=2)
+    assert set((await statuses(kept)).values()) == {"held"}

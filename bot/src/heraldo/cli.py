@@ -180,14 +180,17 @@ def check_feed(url: str, entries: int) -> None:
 @feed.command("held")
 @click.argument("url", required=False)
 @click.option("--chat", type=int, metavar="ID", help="Only for this chat.")
-@click.option("--send", "step", flag_value=Step.SEND.value, help="Send what is listed.")
-@click.option("--skip", "step", flag_value=Step.SKIP.value, help="Skip what is listed.")
-def held_posts(url: str | None, chat: int | None, step: str | None) -> None:
+@click.option("--send", is_flag=True, help="Send what is listed.")
+@click.option("--skip", is_flag=True, help="Skip what is listed.")
+def held_posts(url: str | None, chat: int | None, send: bool, skip: bool) -> None:
     """Lists the posts that are held back, of all feeds or of the one at this address.
 
     Posts are held when a feed's ids all change at once; each chat decides with buttons or /held.
     With --send or --skip the operator does, for all that is listed.
     """
+    if send and skip:
+        raise click.UsageError("Either --send or --skip.")
+    step = Step.SEND if send else Step.SKIP if skip else None
     settings = _settings()
     address = _address(url) if url is not None else None
     lines: list[str] = []
@@ -195,8 +198,7 @@ def held_posts(url: str | None, chat: int | None, step: str | None) -> None:
     async def work() -> None:
         async with database(settings) as dsn, open_pool(dsn, size=2) as pool:
             await check_migrated(pool)
-            wanted = Step(step) if step else None
-            lines.extend(await settle_held(pool, url=address, chat_id=chat, step=wanted))
+            lines.extend(await settle_held(pool, url=address, chat_id=chat, step=step))
 
     _guarded(work)
     click.echo("\n".join(lines))
