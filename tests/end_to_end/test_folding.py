@@ -2,13 +2,14 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable
 from datetime import timedelta
 
 from application import application_running, make_services
 from documents import Document
 from feed_server import FeedServer
 
-from heraldo.botapi import BotApiServer
+from heraldo.botapi import BotApiServer, Message
 from heraldo.limits import SendLimits
 from heraldo_sync.addresses import AddressPolicy
 from heraldo_sync.check import check_feed
@@ -35,6 +36,10 @@ def of_the_site(feed: str) -> Document:
     return document
 
 
+def saying(words: str) -> Callable[[Message], bool]:
+    return lambda message: words in message.text
+
+
 async def test_two_feeds_checked_at_the_same_time_bring_each_post_once(
     pool: Pool, feeds: FeedServer
 ) -> None:
@@ -46,12 +51,12 @@ async def test_two_feeds_checked_at_the_same_time_bring_each_post_once(
         owner = server.person("Olga")
         async with application_running(services, server, owner):
             await owner.says("/fold on")
-            await owner.private.wait_for(lambda m: "Folding is on" in m.text)
+            await owner.private.wait_for(saying("Folding is on"))
             for name in ("main", "news"):
                 url = feeds.add(name, posts=1, document=of_the_site(name))
                 await owner.says(f"/subscribe {url}")
                 # What shows a new subscriber the posts comes although the other feed had it.
-                await owner.private.wait_for(lambda m, name=name: f"{name} 1" in m.text)
+                await owner.private.wait_for(saying(f"{name} 1"))
             ids = [row["id"] for row in await pool.fetch("SELECT id FROM feeds ORDER BY id")]
             for _ in range(ROUNDS):
                 feeds.publish("main")

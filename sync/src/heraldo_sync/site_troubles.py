@@ -17,12 +17,19 @@ _ASKED_STILL = timedelta(hours=2)
 _PATIENCE = 52
 
 _HTML = re.compile(rb"(?is)\s*(?:<!--.{0,200}?-->\s*)?<(?:!doctype\s+html|html)\b")
-_CHECKS = re.compile(
-    rb"<title>\s*(?:just a moment\.\.\.|attention required! \| cloudflare|ddos-guard"
-    rb"|making sure you(?:'|&#39;|&#x27;)re not a bot!?|client challenge|vercel security checkpoint"
-    rb"|checking your browser[^<]{0,100}|bot verification|one moment, please\.\.\.)\s*</title>"
-    rb"|window\._cf_chl_opt|id=[\"']?anubis_challenge|awswafintegration\.|incapsula incident id",
-    re.IGNORECASE,
+_TITLE = re.compile(rb"<title>([^<]{0,200})</title>")
+_TITLES = re.compile(
+    rb"just a moment\.\.\.|attention required! \| cloudflare|ddos-guard"
+    rb"|making sure you(?:'|&#39;|&#x27;)re not a bot!?|client challenge"
+    rb"|vercel security checkpoint|checking your browser.*|bot verification"
+    rb"|one moment, please\.\.\."
+)
+_SCRIPTS = (
+    b"window._cf_chl_opt",
+    b'id="anubis_challenge"',
+    b"id='anubis_challenge'",
+    b"awswafintegration.",
+    b"incapsula incident id",
 )
 _WINDOW = 32_768
 
@@ -53,7 +60,13 @@ def is_browser_check(status: int, headers: Mapping[str, str]) -> bool:
 def is_browser_check_page(body: bytes) -> bool:
     """Whether a web page is such a check; what is no HTML is none."""
     head = body[:_WINDOW]
-    return _HTML.match(head) is not None and _CHECKS.search(head) is not None
+    if _HTML.match(head) is None:
+        return False
+    head = head.lower()
+    title = _TITLE.search(head)
+    if title is not None and _TITLES.fullmatch(title[1].strip()):
+        return True
+    return any(script in head for script in _SCRIPTS)
 
 
 def about_site(host: str, status: int) -> str | None:
