@@ -3,7 +3,7 @@
 It is decided when a post is about to be sent, and only what Telegram has taken can stand for
 another post, so nothing can be folded into what is then not sent. A target's posts are sent one
 after another (`heraldo_sync.messages`), so there is no race. Why it is so, and what counts as the
-same post, is in docs/decisions/0026-folding.md.
+same post, is in docs/decisions/0027-folding.md.
 """
 
 import logging
