@@ -8,7 +8,7 @@ A crash before the commit repeats the check; after it nothing can be forgotten.
 
 import logging
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from heraldo_sync.database import Connection
 from heraldo_sync.health import Moving, Step, after_failed_check, has_moved
@@ -155,13 +155,13 @@ async def keep_reading(
     moving = await record_success(
         connection,
         feed_id,
-        next_check=await _next_check(
+        next_check=_next_check(
             services,
-            connection,
             fresh_for=reading.fetched.fresh_for,
             ttl=reading.parsed.ttl,
             skip=reading.parsed.skip,
             quiet=timedelta() if entry_ids else locked.quiet,
+            now=locked.now,
         ),
         validators=reading.fetched.validators,
         permanent_url=reading.fetched.permanent_url,
@@ -178,14 +178,14 @@ async def keep_reading(
     return Kept(new=len(entry_ids), moving=moving)
 
 
-async def _next_check(
+def _next_check(
     services: SyncServices,
-    connection: Connection,
     *,
     fresh_for: timedelta | None,
     ttl: timedelta | None,
     skip: SkipTimes | None,
     quiet: timedelta,
+    now: datetime,
 ) -> timedelta:
     delay = after_success(
         services.interval,
@@ -195,9 +195,6 @@ async def _next_check(
         quiet=quiet,
         longest=services.longest,
     )
-    if skip is None:
-        return delay
-    now = await connection.fetchval(statement("now"))
     return when_awake(delay, skip, now=now, longest=services.longest, rng=services.rng)
 
 
@@ -240,13 +237,13 @@ async def _keep_unchanged(
     moving = await record_success(
         connection,
         feed.id,
-        next_check=await _next_check(
+        next_check=_next_check(
             services,
-            connection,
             fresh_for=answer.fresh_for,
             ttl=feed.ttl,
             skip=feed.skip,
             quiet=feed.quiet,
+            now=feed.now,
         ),
         validators=answer.validators,
         permanent_url=answer.permanent_url,

@@ -36,7 +36,7 @@ class StoredFeed:
     ``told`` is whether its subscribers know that it fails. ``ttl`` and ``skip`` are the wishes
     that it last expressed, ``quiet`` how long it has brought nothing new, ``held`` how much longer
     its host wants to be left alone. ``items`` is what `heraldo_sync.gate` packed of the items that
-    it showed.
+    it showed. ``now`` is the database's time when it was loaded.
     """
 
     id: int
@@ -46,6 +46,7 @@ class StoredFeed:
     body_hash: bytes | None
     failures: int
     seen: bool
+    now: datetime
     told: bool = False
     ttl: timedelta | None = None
     skip: SkipTimes | None = None
@@ -65,6 +66,7 @@ class LockedFeed:
     told: bool
     quiet: timedelta
     stale: bool
+    now: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +101,7 @@ async def load_feed(connection: Connection, feed_id: int) -> StoredFeed | None:
         body_hash=row["body_hash"],
         failures=row["failures"],
         seen=row["succeeded_at"] is not None,
+        now=row["now"],
         told=row["told_at"] is not None,
         ttl=row["ttl"],
         skip=None if row["skip"] is None else SkipTimes.from_bits(row["skip"]),
@@ -128,6 +131,7 @@ async def lock_feed(connection: Connection, feed_id: int) -> LockedFeed | None:
         told=row["told_at"] is not None,
         quiet=row["quiet"],
         stale=row["stale"],
+        now=row["now"],
     )
 
 
