@@ -28,6 +28,7 @@ CREATE TABLE feeds (
     last_modified text,
     body_hash bytea,
     ttl interval,
+    skip integer,
     next_check_at timestamptz NOT NULL DEFAULT now(),
     checked_at timestamptz,
     succeeded_at timestamptz,
@@ -105,6 +106,7 @@ CREATE TABLE chats (
     id bigint PRIMARY KEY,
     kind text NOT NULL,
     title text NOT NULL DEFAULT '',
+    folds boolean NOT NULL DEFAULT false,
     suspended_at timestamptz,
     suspended_reason text,
     created_at timestamptz NOT NULL DEFAULT now()
@@ -141,10 +143,11 @@ CREATE TABLE deliveries (
     entry_id bigint REFERENCES entries ON DELETE CASCADE,
     notice jsonb,
     status text NOT NULL DEFAULT 'waiting'
-        CHECK (status IN ('held', 'waiting', 'sent', 'set_aside', 'skipped')),
+        CHECK (status IN ('held', 'waiting', 'sent', 'set_aside', 'skipped', 'folded')),
     parts_sent integer NOT NULL DEFAULT 0,
     message_ids bigint[] NOT NULL DEFAULT '{}',
     reason text,
+    stands_for bigint[],
     created_at timestamptz NOT NULL DEFAULT now(),
     settled_at timestamptz,
     UNIQUE (subscription_id, entry_id),
@@ -159,6 +162,18 @@ CREATE INDEX deliveries_held ON deliveries (subscription_id) WHERE status = 'hel
     """,
     """
 CREATE INDEX deliveries_entry ON deliveries (entry_id)
+    """,
+    """
+CREATE INDEX deliveries_folded ON deliveries (subscription_id) WHERE status = 'folded'
+    """,
+    """
+CREATE TABLE known_links (
+    target_id bigint NOT NULL,
+    link bytea NOT NULL CHECK (octet_length(link) = 32),
+    feed_id bigint NOT NULL,
+    sent_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (target_id, link)
+)
     """,
     """
 CREATE TABLE prompts (

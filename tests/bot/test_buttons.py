@@ -236,8 +236,8 @@ async def test_a_failing_feed_can_be_checked_at_once(scene: Any) -> None:
     assert scene.requests.checked == [{"chat_id": chat.id, "subscription_id": added}]
 
 
-async def ask_about_held(scene: Any, subscription: int) -> Any:
-    """Four posts are held, and the question stands in the chat; returns its message."""
+async def hold(scene: Any, subscription: int) -> None:
+    """Four posts of a subscription are held."""
     await scene.pool.execute(
         "WITH e AS (INSERT INTO entries (feed_id, key, content, title, html)"
         " SELECT s.feed_id, sha256(n::text::bytea), sha256(''), 'held', ''"
@@ -246,6 +246,11 @@ async def ask_about_held(scene: Any, subscription: int) -> Any:
         " SELECT s.id, s.target_id, e.id, 'held' FROM subscriptions s, e WHERE s.id = $1",
         subscription,
     )
+
+
+async def ask_about_held(scene: Any, subscription: int) -> Any:
+    """Four posts are held, and the question stands in the chat; returns its message."""
+    await hold(scene, subscription)
     notice = Notice(
         kind=NoticeKind.HELD,
         subscription_id=subscription,
@@ -277,3 +282,58 @@ async def test_held_posts_are_sent_or_skipped(
     assert not message.buttons
     rows = await scene.pool.fetch("SELECT DISTINCT status FROM deliveries")
     assert [row["status"] for row in rows] == [status]
+
+
+async def status_of(scene: Any, subscription: int) -> str:
+    (row,) = await scene.pool.fetch(
+        "SELECT DISTINCT status FROM deliveries WHERE subscription_id = $1", subscription
+    )
+    status: str = row["status"]
+    return status
+
+
+async def test_held_posts_can_be_asked_for_without_the_question(scene: Any) -> None:
+    assert (await scene.ask("/held")).text == "Nothing is held back in this chat."
+    blog = await scene.follow(scene.owner.private, URL, "Blog")
+    news = await scene.follow(scene.owner.private, f"{URL}?n", "News")
+    await hold(scene, blog)
+    await hold(scene, news)
+    message = await scene.ask("/held")
+    assert "1. Blog\n" in message.text
+    assert "4 posts, skipped" in message.text
+    assert labels(message) == ["1. Send", "1. Skip", "2. Send", "2. Skip", "Close"]
+    await scene.owner.clicks(message, "2. Skip")
+    assert message.text.startswith("Skipped: 4 held posts of\n\nNews")
+    assert "1. Blog" in message.text
+    assert labels(message) == ["1. Send", "1. Skip", "Close"]
+    await scene.owner.clicks(message, "1. Send")
+    assert message.text.startswith("On its way: 4 held posts of\n\nBlog")
+    assert message.text.endswith("Nothing is held back in this chat.")
+    assert not message.buttons
+    assert (await status_of(scene, blog), await status_of(scene, news)) == ("waiting", "skipped")
+
+
+async def test_what_is_held_is_a_matter_of_the_chats_own_managers(scene: Any) -> None:
+    member = scene.api.person("Sam")
+    group = scene.api.group("Club", members=[scene.owner, member])
+    held = await scene.follow(group, URL, "Blog")
+    await hold(scene, held)
+    assert (await scene.ask("/held")).text == "Nothing is held back in this chat."
+    await group.says(member, "/held")
+    await group.says(scene.owner, "/held")
+    (message,) = await group.wait_for(1)
+    answer = await member.clicks(message, "1. Send")
+    assert answer.text == texts.STRANGER_BUTTON
+    assert await status_of(scene, held) == "held"
+    await scene.owner.clicks(message, "1. Skip")
+    assert await status_of(scene, held) == "skipped"
+
+
+async def test_many_feeds_with_held_posts(scene: Any) -> None:
+    for number in range(10):
+        await hold(scene, await scene.follow(scene.owner.private, f"{URL}?{number}", f"F{number}"))
+    message = await scene.ask("/held")
+    assert "8. F7" in message.text
+    assert "… and 2 more feeds" in message.text
+    await scene.owner.clicks(message, "1. Skip")
+    assert "8. F8" in message.text

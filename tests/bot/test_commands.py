@@ -86,6 +86,42 @@ async def test_subscribing_twice_says_so(scene: Any) -> None:
     assert answer.text == f"This chat already follows <i>News</i> & more\n{URL}"
 
 
+async def test_folding_is_switched_on_and_off(scene: Any) -> None:
+    assert "Folding is off" in (await scene.ask("/fold")).text
+    assert "Folding is on" in (await scene.ask("/fold ON")).text
+    assert "Folding is on" in (await scene.ask("/fold")).text
+    assert (await scene.ask("/fold maybe")).text == "Write /fold on or /fold off."
+    assert "Folding is off" in (await scene.ask("/fold off")).text
+
+
+async def test_strangers_and_members_cannot_switch_folding(scene: Any) -> None:
+    stranger = scene.api.person("Sam")
+    await stranger.says("/fold on")
+    (answer,) = await stranger.private.wait_for(1)
+    assert "This bot is private" in answer.text
+    group = scene.api.group("Club", members=[scene.owner, stranger])
+    await group.says(stranger, "/fold on")
+    await group.says(scene.owner, "/fold")
+    (answer,) = await group.wait_for(1)
+    assert "Folding is off" in answer.text
+
+
+async def test_what_was_folded_is_told(scene: Any) -> None:
+    added = await scene.follow(scene.owner.private, URL, "News")
+    await scene.pool.execute(
+        "WITH e AS (INSERT INTO entries (feed_id, key, content, title, html)"
+        " SELECT s.feed_id, sha256(n::text::bytea), sha256(''), '', ''"
+        " FROM subscriptions s, generate_series(1, 4) n WHERE s.id = $1 RETURNING id)"
+        " INSERT INTO deliveries (subscription_id, target_id, entry_id, status)"
+        " SELECT s.id, s.target_id, e.id, 'folded' FROM subscriptions s, e WHERE s.id = $1",
+        added,
+    )
+    assert "So far: 4 posts folded." in (await scene.ask("/fold")).text
+    listed = await scene.ask("/list_subscriptions")
+    await scene.owner.clicks(listed, "1. News")
+    assert "Not sent, because another feed had brought them: 4 posts." in listed.text
+
+
 async def test_a_feed_that_has_ended_is_shown_so_and_can_be_begun_anew(scene: Any) -> None:
     await scene.follow(scene.owner.private, URL, "News", error="gone (410)")
     await scene.pool.execute("UPDATE feeds SET ended_at = now(), next_check_at = 'infinity'")

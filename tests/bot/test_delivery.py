@@ -18,8 +18,10 @@ from heraldo.services import Services
 from heraldo_sync.addresses import AddressPolicy
 from heraldo_sync.database import Pool
 from heraldo_sync.fetch import Fetcher
+from heraldo_sync.health import Rules
 from heraldo_sync.holding import hold
 from heraldo_sync.messages import DELIVERY_QUEUE
+from heraldo_sync.moving import settle_move
 from heraldo_sync.notices import NoticeKind, tell
 from heraldo_sync.store import fan_out
 
@@ -225,6 +227,45 @@ async def test_unsubscribing_while_posts_wait_drops_them(scene: Scene) -> None:
     async with scene.worker():
         await scene.drained()
     assert not scene.owner.private.from_bot
+
+
+async def test_feeds_that_become_one_while_a_post_of_theirs_is_on_its_way(scene: Scene) -> None:
+    """The older row, held until now, stays for both; the later one is what Telegram gets."""
+    target = await scene.follow(scene.owner.private)
+    pool = scene.services.pool
+    old = await pool.fetchval(
+        "INSERT INTO feeds (url, succeeded_at, moved_to, moved_seen, moved_since)"
+        " SELECT 'https://old.example/', now(), url, 3, now() FROM feeds RETURNING id"
+    )
+    by_old = await pool.fetchval(
+        "INSERT INTO subscriptions (target_id, feed_id) VALUES ($1, $2) RETURNING id", target, old
+    )
+    await pool.execute(
+        "WITH e AS (INSERT INTO entries (feed_id, key, content, title, html)"
+        " VALUES ($1, sha256('one'), sha256(''), 'one', '') RETURNING id)"
+        " INSERT INTO deliveries (subscription_id, target_id, entry_id, status)"
+        " SELECT $2, $3, id, 'held' FROM e",
+        old,
+        by_old,
+        target,
+    )
+    await scene.post("one")
+    on_its_way = asyncio.Event()
+
+    def begins(_: Call) -> bool:
+        on_its_way.set()
+        return True
+
+    scene.server.faults.delay(0.3, method="sendMessage", times=1, when=begins)
+    async with scene.worker():
+        await on_its_way.wait()
+        assert await scene.services.subscriptions.held.send(target, by_old) == 1
+        rules = Rules(moved_after=timedelta())
+        await settle_move(pool, scene.services.queue, old, "https://example.org/feed", rules)
+        await scene.post("two")
+        await scene.drained()
+    assert titles(scene.owner.private) == ["one", "two"]
+    assert await scene.statuses() == ["sent", "sent"]
 
 
 async def test_a_task_cancelled_in_the_middle_of_a_message_records_it(scene: Scene) -> None:

@@ -9,6 +9,8 @@ from telegram import InlineKeyboardMarkup
 from heraldo import keyboards, texts
 from heraldo.botapi.entities import utf16_length
 from heraldo.botapi.htmlmode import parse_html
+from heraldo_sync.folding import FoldingState
+from heraldo_sync.holding import HeldPosts
 from heraldo_sync.model import FeedLink
 from heraldo_sync.subscriptions import Page, SubscriptionView
 
@@ -45,6 +47,18 @@ PAGES = st.builds(
     total=st.integers(min_value=8, max_value=10**9),
     offset=st.integers(min_value=0, max_value=10**9),
     limit=st.just(8),
+)
+HELD = st.builds(
+    HeldPosts,
+    target_id=st.just(1),
+    subscription_id=st.integers(min_value=1, max_value=2**53),
+    chat_id=st.just(1),
+    topic_id=st.just(0),
+    chat=HOSTILE,
+    title=HOSTILE,
+    url=HOSTILE,
+    posts=st.integers(min_value=1, max_value=10**9),
+    until=st.just(NOW),
 )
 LINKS = st.lists(st.builds(FeedLink, url=HOSTILE, title=HOSTILE), max_size=30)
 
@@ -83,6 +97,7 @@ def test_answers(title: str, url: str, other: str | None) -> None:
 def test_cards(view: SubscriptionView) -> None:
     for html in (texts.card(view), texts.confirm_removal(view), texts.unsubscribed(view)):
         check(html)
+    check(texts.card(view, 10**9))
     check_keyboard(keyboards.card(view, 10**6))
     check_keyboard(keyboards.confirm_removal(view, 10**6))
 
@@ -93,6 +108,17 @@ def test_lists(page: Page) -> None:
     check(texts.choose_removal(page))
     for verb in (keyboards.LIST, keyboards.PICK):
         check_keyboard(keyboards.listing(page, verb))
+
+
+@given(st.lists(HELD, max_size=12), st.integers(0, 10**9))
+def test_held_and_folded(feeds: list[HeldPosts], folded: int) -> None:
+    check(texts.held(feeds))
+    markup = keyboards.held(feeds)
+    assert (markup is None) == (not feeds)
+    if markup is not None:
+        check_keyboard(markup)
+    for on in (True, False):
+        check(texts.folding(FoldingState(on=on, folded=folded)))
 
 
 @given(HOSTILE, LINKS)

@@ -5,11 +5,14 @@ import os
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+
+from heraldo_sync.skip_times import DAYS
 
 BASE = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
 FEED = """<?xml version='1.0' encoding='utf-8'?>
@@ -27,6 +30,10 @@ ODD = """<rss version='2.0'><channel><title>Odd</title><link>https://o.example/<
 <item><link>http://www.o.example</link><title>Four</title></item></channel></rss>"""
 PAGE = """<html><head><link rel=alternate type=application/rss+xml href=/feed title=Posts>
 <link rel=alternate type=application/rss+xml href=/comments title=Comments></head></html>"""
+
+
+def _in_three_days() -> int:
+    return (datetime.now(UTC) + timedelta(days=3)).weekday()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +83,12 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
     async def odd(request: web.Request) -> web.Response:
         return web.Response(text=ODD, headers={"Cache-Control": "max-age=7200"})
 
+    async def asleep(request: web.Request) -> web.Response:
+        # Awake on one day alone, three days from now, so that midnight may pass meanwhile.
+        days = [name for day, name in enumerate(DAYS) if day != _in_three_days()]
+        skip = "".join(f"<day>{day}</day>" for day in days)
+        return web.Response(text=ODD.replace("<item>", f"<skipDays>{skip}</skipDays><item>", 1))
+
     async def page(request: web.Request) -> web.Response:
         return web.Response(text=PAGE, content_type="text/html")
 
@@ -88,7 +101,7 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
     application = web.Application()
     for path, handler in (
         ("/feed", feed), ("/locked", feed), ("/odd", odd), ("/page", page), ("/busy", busy),
-        ("/moved", moved),
+        ("/moved", moved), ("/asleep", asleep),
     ):  # fmt: skip
         application.router.add_get(path, handler)
     server = TestServer(application, host="127.0.0.1")
@@ -107,7 +120,7 @@ async def test_a_feed(site: Site) -> None:
     assert "Format       rss20," in text
     assert "utf-8 (all of its bytes)" in text
     assert "Next check   in 6" in text  # of the two hours it asks for, one counts
-    assert "the feed's own wish (ttl)" in text
+    assert "the feed's own wish (ttl, sy:updatePeriod)" in text
     assert text.index("1. First") < text.index("2. Second")
     assert "1 Jan 2026, 00:00 UTC" in text
     assert " by guid" in text
@@ -142,6 +155,15 @@ async def test_what_is_odd(site: Site) -> None:
         "in 2 h: the server's Cache-Control or Expires header",
     ):
         assert told in said.text, told
+
+
+async def test_a_feed_that_wants_its_rest(site: Site) -> None:
+    said = await site.check(site.url("/asleep"), SYNC_MAX_INTERVAL_SECONDS="7200")
+    assert said.code == 0
+    # Of the two days and more that it sleeps the operator's bound leaves two hours.
+    assert "Next check   in 2 h: the feed's own wish (skipHours, skipDays)" in said.text
+    tomorrow = DAYS[(datetime.now(UTC) + timedelta(days=1)).weekday()].capitalize()
+    assert tomorrow in next(line for line in said.text.splitlines() if "Wants rest" in line)
 
 
 async def test_a_page_with_several_feeds(site: Site) -> None:

@@ -15,9 +15,15 @@ def ailing(
     *,
     told: bool = False,
     ended: bool = False,
+    doubtful: bool = False,
 ) -> Ailing:
     return Ailing(
-        failures=failures, failing_for=failing_for, gone_for=gone_for, told=told, ended=ended
+        failures=failures,
+        failing_for=failing_for,
+        gone_for=gone_for,
+        told=told,
+        ended=ended,
+        doubtful=doubtful,
     )
 
 
@@ -29,6 +35,8 @@ def ailing(
         (ailing(4, 240 * HOUR), Step.NOTHING),
         (ailing(5, 24 * HOUR), Step.TELL),
         (ailing(5, 24 * HOUR, told=True), Step.NOTHING),
+        (ailing(400, 71 * HOUR, doubtful=True), Step.NOTHING),
+        (ailing(5, 72 * HOUR, doubtful=True), Step.TELL),
         (ailing(1, timedelta(), timedelta()), Step.NOTHING),
         (ailing(90, 5 * HOUR, 5 * HOUR), Step.NOTHING),
         (ailing(2, 6 * HOUR, 6 * HOUR), Step.END),

@@ -5,8 +5,11 @@ from datetime import timedelta
 
 from follower import Follower, item, items
 
-from heraldo_sync.housekeeping import clean_feeds, drop_deliveries
+from colmillo import PostgresStore, Worker
+from colmillo.testing.working import working
+from heraldo_sync.housekeeping import clean_feeds, drop_deliveries, keep_house
 from heraldo_sync.services import SyncServices
+from heraldo_sync.tasks import SCHEDULE_QUEUE
 
 _NUMBERS = itertools.count()
 WEEK = timedelta(days=8)
@@ -144,3 +147,19 @@ async def test_checks_within_a_week_write_no_row_of_what_they_find(services: Syn
         assert await services.pool.fetchval(WRITTEN) == written
     await feed.pass_weeks(1, shown)
     assert await services.pool.fetchval(WRITTEN) != written
+
+
+async def test_the_daily_task_forgets_links_that_are_too_long_ago_to_fold_into(
+    services: SyncServices, store: PostgresStore
+) -> None:
+    await services.pool.execute(
+        "INSERT INTO known_links (target_id, link, feed_id, sent_at) VALUES"
+        " (1, sha256('old'), 1, now() - interval '31 days'), (1, sha256('new'), 1, now())"
+    )
+    await services.queue.enqueue(keep_house.new())
+    worker = Worker(store, tasks=[keep_house], queues={SCHEDULE_QUEUE: 1}, resources=services)
+    async with working(worker):
+        while await store.counts():
+            pass  # asking takes a round trip, so this is no busy loop
+    rows = await services.pool.fetch("SELECT link = sha256('new') AS new FROM known_links")
+    assert [row["new"] for row in rows] == [True]

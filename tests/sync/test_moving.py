@@ -8,6 +8,8 @@ from town import Town
 from heraldo_sync.check import check_feed
 from heraldo_sync.health import Rules
 from heraldo_sync.moving import settle_move
+from heraldo_sync.outbox import Outbox
+from heraldo_sync.statements import statement
 
 HOURS = timedelta(hours=4)
 
@@ -162,3 +164,51 @@ async def test_a_check_of_the_other_feed_that_is_under_way_is_waited_for(town: T
     assert await town.pool.fetchval("SELECT count(*) FROM feeds") == 1
     for target in (1, 2, 3):
         assert await town.sent_to(target) == ["new post 3", "new post 4"]
+
+
+async def copies(town: Town) -> tuple[int, int, list[int]]:
+    """Two feeds about to become one, and the two copies of a post that wait for target 3."""
+    old, new = await two_feeds(town)
+    await town.pool.execute(
+        "UPDATE feeds SET moved_to = $2, moved_seen = 3, moved_since = now() WHERE id = $1",
+        old,
+        town.feeds.url("new"),
+    )
+    rows = await town.pool.fetch("SELECT id FROM deliveries WHERE target_id = 3 ORDER BY id")
+    return old, new, [row["id"] for row in rows]
+
+
+async def merge(town: Town, old: int) -> None:
+    rules = Rules(moved_after=timedelta())
+    await settle_move(town.pool, town.services.queue, old, town.feeds.url("new"), rules)
+
+
+async def test_a_copy_recorded_as_sent_while_its_feed_is_merged_is_the_one_that_stays(
+    town: Town,
+) -> None:
+    old, _, [_, second] = await copies(town)
+    async with town.pool.acquire() as connection, connection.transaction():
+        await connection.execute(statement("part_sent"), second, 0, 77, True, None, None)
+        merging = asyncio.create_task(merge(town, old))
+        while not await town.pool.fetchval(
+            "SELECT EXISTS (SELECT FROM pg_stat_activity"
+            " WHERE datname = current_database() AND wait_event_type = 'Lock')"
+        ):
+            assert not merging.done()
+    await merging
+    [left] = await town.pool.fetch("SELECT id, status FROM deliveries WHERE target_id = 3")
+    assert (left["id"], left["status"]) == (second, "sent")
+
+
+async def test_what_was_on_its_way_is_recorded_with_the_copy_that_stays(town: Town) -> None:
+    old, _, [first, second] = await copies(town)
+    outbox = Outbox(town.pool)
+    on_its_way = (await outbox.waiting(3, 9))[1]
+    assert on_its_way.id == second
+    await merge(town, old)
+    assert await outbox.address_of(on_its_way) is None
+    assert await outbox.part_sent(on_its_way, 0, 77, last=False)
+    assert not await outbox.part_sent(on_its_way, 0, 77, last=False)
+    assert await outbox.part_sent(on_its_way, 1, 78, last=True)
+    [left] = await town.pool.fetch("SELECT * FROM deliveries WHERE target_id = 3")
+    assert (left["id"], left["status"], left["message_ids"]) == (first, "sent", [77, 78])

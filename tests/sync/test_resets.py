@@ -149,8 +149,14 @@ async def test_held_posts_are_asked_about_once_and_each_subscriber_decides(
     town.feeds.publish("blog")
     assert await town.check(feed_id) == 1
     held = town.subscriptions.held
-    both = dict(await held.of_feed(town.feeds.url("blog")))
+    found = await held.find(url=town.feeds.url("blog"))
+    both = {one.target_id: one.subscription_id for one in found}
     assert set(both) == {ana, ben, eva}
+    assert {one.posts for one in found} == {5}
+    assert [one.target_id for one in await held.find(chat_id=2)] == [ben]
+    assert [one.subscription_id for one in await held.find(target_id=eva)] == [both[eva]]
+    assert len(await held.find()) == 3
+    assert await held.find(url="https://nobody.example/") == []
     assert await held.send(ben, both[ana]) == 0
     assert await held.send(ana, both[ana]) == 5
     assert await held.send(ana, both[ana]) == 0
@@ -170,5 +176,5 @@ async def test_nobody_is_asked_again_within_a_week(town: Town) -> None:
     await renew(town, "newest")
     assert await town.check(feed_id) == 5
     assert await waiting(town, ana) == ["held"]
-    [(_, subscription)] = await town.subscriptions.held.of_feed(town.feeds.url("blog"))
-    assert await town.subscriptions.held.skip(ana, subscription) == 10
+    [one] = await town.subscriptions.held.find(target_id=ana)
+    assert await town.subscriptions.held.skip(ana, one.subscription_id) == 10

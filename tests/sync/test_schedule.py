@@ -44,6 +44,20 @@ def test_failures_back_off_to_a_day() -> None:
     assert 0.75 * DAY <= failure(10**9) <= DAY
 
 
+def test_failures_that_come_and_go_back_off_less() -> None:
+    def wait(count: int, interval: timedelta, retry_after: timedelta | None = None) -> timedelta:
+        rng = random.Random(3)
+        return after_failure(
+            count, interval=interval, retry_after=retry_after, rng=rng, longest=2 * HOUR
+        )
+
+    assert wait(3, MINUTE) == failure(3)
+    assert 1.5 * HOUR <= wait(40, MINUTE) <= 2 * HOUR
+    assert wait(40, MINUTE, 5 * HOUR) == 5 * HOUR
+    assert 4 * HOUR <= wait(40, 4 * HOUR) <= 6 * HOUR
+    assert 0.75 * DAY <= wait(40, 2 * DAY) <= DAY
+
+
 def test_the_server_may_ask_for_more_patience_but_not_for_less() -> None:
     assert failure(1, retry_after=HOUR) == HOUR
     assert failure(1, retry_after=timedelta(seconds=1)) == failure(1)

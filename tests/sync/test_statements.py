@@ -77,6 +77,8 @@ HOT = [
     ("has_waiting", (7,), "deliveries_waiting"),
     ("lock_targets_of_feed", (7,), "subscriptions_feed"),
     ("newest_entry", (7,), "entries_newest"),
+    ("heir", (7, 9), "deliveries_waiting"),
+    ("latest_links", ([7, 8], 200), "entries_newest"),
     ("remembered", (7, [bytes(32)], [1]), "entries_key"),
     ("remembered", (7, [bytes(32)], [1]), "entries_likeness"),
 ]

@@ -104,6 +104,8 @@ def add_handlers(
         ("cancel", commands.cancel),
         ("unsubscribe", commands.unsubscribe),
         ("list_subscriptions", commands.list_subscriptions),
+        ("fold", commands.fold),
+        ("held", commands.held),
     ):
         application.add_handler(CommandHandler(name, callback, filters=spoken))
     application.add_handlers(

@@ -94,7 +94,8 @@ class Buttons:
             await self._show_page(message, target_id, keyboards.LIST, press.second)
             return texts.ALREADY_GONE
         if press.verb == keyboards.CARD:
-            await _show(message, texts.card(view), keyboards.card(view, press.second))
+            folded = await self._subscriptions.folding.count(view.id)
+            await _show(message, texts.card(view, folded), keyboards.card(view, press.second))
         else:
             markup = keyboards.confirm_removal(view, press.second)
             await _show(message, texts.confirm_removal(view), markup)
@@ -128,13 +129,17 @@ class Buttons:
         view = await self._subscriptions.get(target_id, press.first)
         held = self._subscriptions.held
         if view is None:
-            await _show(message, texts.ALREADY_GONE, None)
+            result = texts.ALREADY_GONE
         elif press.verb == keyboards.SEND:
-            sent = await held.send(target_id, press.first)
-            await _show(message, texts.held_sent(view, sent), None)
+            result = texts.held_sent(view, await held.send(target_id, press.first))
         else:
-            skipped = await held.skip(target_id, press.first)
-            await _show(message, texts.held_skipped(view, skipped), None)
+            result = texts.held_skipped(view, await held.skip(target_id, press.first))
+        if press.second:
+            # Pressed in the list of /held, which goes on with what is left of it.
+            left = await held.find(target_id=target_id)
+            await _show(message, f"{result}\n\n{texts.held(left)}", keyboards.held(left))
+        else:
+            await _show(message, result, None)
 
     async def _choose(self, message: Message, target_id: int, index: int) -> None:
         # First the message: once the choice is handed on, a worker may write the result into it.

@@ -12,6 +12,7 @@ from colmillo.clock import SystemClock
 from heraldo import feed_report
 from heraldo.database import check_migrated, database, migrate, open_pool
 from heraldo.errors import HeraldoError
+from heraldo.held_report import Step, settle_held
 from heraldo.logs import set_up_logging
 from heraldo.polling import make_application, serve
 from heraldo.processes import (
@@ -132,7 +133,7 @@ def healthcheck() -> None:
 
 @main.group()
 def feed() -> None:
-    """Looks at feeds; needs no database and no token."""
+    """Looks at feeds, and at what is held of them."""
 
 
 @feed.command("check")
@@ -147,15 +148,12 @@ def feed() -> None:
 def check_feed(url: str, entries: int) -> None:
     """Prints what a subscription to this address would see.
 
-    Nothing is stored. Ends with 0 for a feed, 1 when there is none or it cannot be read, 2 for
-    wrong settings or a wrong address, 3 for a page with several feeds.
+    Needs no database and no token; nothing is stored. Ends with 0 for a feed, 1 when there is
+    none or it cannot be read, 2 for wrong settings or a wrong address, 3 for a page with several
+    feeds.
     """
     settings = _settings()
-    try:
-        address = normalise(url)
-    except InvalidUrl as error:
-        click.echo(str(error), err=True)
-        raise SystemExit(2) from None
+    address = _address(url)
     seen: list[Inspection] = []
 
     async def work() -> None:
@@ -164,6 +162,7 @@ def check_feed(url: str, entries: int) -> None:
                 address,
                 policy=settings.allow_private_addresses,
                 interval=settings.interval,
+                longest=settings.longest_interval,
                 clock=SystemClock(),
                 rng=random.Random(),
                 rsshub=settings.rsshub_base_url,
@@ -176,6 +175,41 @@ def check_feed(url: str, entries: int) -> None:
     _guarded(work)
     click.echo(feed_report.report(address, seen[0], limit=entries))
     raise SystemExit(feed_report.exit_code(seen[0]))
+
+
+@feed.command("held")
+@click.argument("url", required=False)
+@click.option("--chat", type=int, metavar="ID", help="Only for this chat.")
+@click.option("--send", is_flag=True, help="Send what is listed.")
+@click.option("--skip", is_flag=True, help="Skip what is listed.")
+def held_posts(url: str | None, chat: int | None, send: bool, skip: bool) -> None:
+    """Lists the posts that are held back, of all feeds or of the one at this address.
+
+    Posts are held when a feed's ids all change at once; each chat decides with buttons or /held.
+    With --send or --skip the operator does, for all that is listed.
+    """
+    if send and skip:
+        raise click.UsageError("Either --send or --skip.")
+    step = Step.SEND if send else Step.SKIP if skip else None
+    settings = _settings()
+    address = _address(url) if url is not None else None
+    lines: list[str] = []
+
+    async def work() -> None:
+        async with database(settings) as dsn, open_pool(dsn, size=2) as pool:
+            await check_migrated(pool)
+            lines.extend(await settle_held(pool, url=address, chat_id=chat, step=step))
+
+    _guarded(work)
+    click.echo("\n".join(lines))
+
+
+def _address(text: str) -> str:
+    try:
+        return normalise(text)
+    except InvalidUrl as error:
+        click.echo(str(error), err=True)
+        raise SystemExit(2) from None
 
 
 def _queue(text: str) -> tuple[str, int]:

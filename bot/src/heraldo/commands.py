@@ -35,6 +35,7 @@ _BARE = re.compile(
     r"(([^\s/@.:]+\.)+[^\W\d_][^\s/@.:]+|\d{1,3}(\.\d{1,3}){3})(:\d{1,5})?([/?]\S*)?"
 )
 _NUMBER = re.compile(r"#?(\d{1,9})")
+_SWITCH = {"on": True, "off": False}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,6 +141,30 @@ class Handlers:
         asked = await self._command(update, context)
         if asked is not None:
             await self._show_list(asked, keyboards.LIST)
+
+    async def fold(self, update: Update, context: ContextTypes.DEFAULT_TYPE) -> None:
+        """/fold [on or off]: whether what several feeds bring comes once; without: how it is."""
+        asked = await self._command(update, context)
+        if asked is None:
+            return
+        wanted = asked.argument.lower()
+        if wanted not in ("", *_SWITCH):
+            await reply(asked, texts.FOLD_USAGE)
+            return
+        folding = self._subscriptions.folding
+        if wanted:
+            # The chat may be one that we do not know yet.
+            await self._target(asked.place)
+            await folding.switch(asked.place.chat_id, on=_SWITCH[wanted])
+        await reply(asked, texts.folding(await folding.state(asked.place.chat_id)))
+
+    async def held(self, update: Update, context: ContextTypes.DEFAULT_TYPE) -> None:
+        """/held: the posts that are held back, should the question about them be gone."""
+        asked = await self._command(update, context)
+        if asked is not None:
+            target_id = await self._target(asked.place)
+            feeds = await self._subscriptions.held.find(target_id=target_id)
+            await reply(asked, texts.held(feeds), markup=keyboards.held(feeds))
 
     async def text(self, update: Update, context: ContextTypes.DEFAULT_TYPE) -> None:
         """Any other text: the answer to a question, or in private a bare address."""

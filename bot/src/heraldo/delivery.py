@@ -50,12 +50,16 @@ class _Changed:
 async def deliver(ctx: Context[Services], target_id: int) -> Outcome | None:
     """Sends up to ``RUN_LENGTH`` posts, then ends in the transaction that sees nothing waits."""
     services = ctx.resources
-    for delivery in await services.outbox.waiting(target_id, RUN_LENGTH):
+    waiting = await services.outbox.waiting(target_id, RUN_LENGTH)
+    # A post that was begun comes first: its parts belong together, whatever was added meanwhile.
+    for delivery in sorted(waiting, key=lambda one: not one.parts_sent):
         address = await services.outbox.address_of(delivery)
         if address is None:
             continue
         if not address.open:
             break
+        if await _fold(services, target_id, address, delivery):
+            continue
         ended = await Sending(ctx, target_id, address, delivery).run()
         if ended is not None:
             return ended
@@ -64,6 +68,14 @@ async def deliver(ctx: Context[Services], target_id: int) -> Outcome | None:
             await ctx.complete(connection=connection)
             return None
     return Snooze(timedelta(0))
+
+
+async def _fold(services: Services, target_id: int, address: Address, delivery: Delivery) -> bool:
+    """Whether the post need not be sent, because another feed's has been."""
+    entry = delivery.foldable if address.folds else None
+    if entry is None:
+        return False
+    return await services.subscriptions.folding.fold(target_id, delivery.id, entry)
 
 
 class Sending:
@@ -144,7 +156,11 @@ class Sending:
         )
         if isinstance(answer, Sent):
             ours = await self._services.outbox.part_sent(
-                self._delivery, self._recorded, answer.message_id, last=last
+                self._delivery,
+                self._recorded,
+                answer.message_id,
+                last=last,
+                folds=self._address.folds,
             )
             if not ours:
                 return _Changed()

@@ -9,6 +9,7 @@ from heraldo_sync.fetch import Exchange
 from heraldo_sync.identity import Post
 from heraldo_sync.inspection import FeedFacts, Inspection, NextCheck, basis
 from heraldo_sync.model import Enclosure, Failed
+from heraldo_sync.skip_times import DAYS, SkipTimes
 from heraldo_sync.subscribing import Choices
 from heraldo_sync.urls import display
 
@@ -81,6 +82,8 @@ def _feed(feed: FeedFacts, seconds: float, limit: int) -> Iterator[str]:
     later = "only new items are parsed" if feed.partial else "the whole feed is parsed"
     yield f"Later checks {later}"
     yield from _next_check(feed.next_check)
+    if parsed.skip is not None:
+        yield f"Wants rest   {_rest(parsed.skip)}, in UTC"
     yield ""
     yield from _entries(feed.entries, limit)
     if feed.warnings:
@@ -92,6 +95,12 @@ def _feed(feed: FeedFacts, seconds: float, limit: int) -> Iterator[str]:
 def _next_check(check: NextCheck | None, when: str = "") -> Iterator[str]:
     if check is not None:
         yield f"Next check   {when}in {_duration(check.delay)}: {check.why}"
+
+
+def _rest(skip: SkipTimes) -> str:
+    hours = ", ".join(f"{hour}:00–{hour}:59" for hour in sorted(skip.hours))
+    days = ", ".join(DAYS[day].capitalize() for day in sorted(skip.days))
+    return "; ".join(filter(None, [days, hours]))
 
 
 def _entries(entries: tuple[Post, ...], limit: int) -> Iterator[str]:

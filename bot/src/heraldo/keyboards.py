@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from telegram import InlineKeyboardButton, InlineKeyboardMarkup
 
 from heraldo import texts
+from heraldo_sync.holding import HeldPosts
 from heraldo_sync.model import FeedLink
 from heraldo_sync.notices import Notice, NoticeKind
 from heraldo_sync.subscriptions import Page, SubscriptionView
@@ -96,6 +97,20 @@ def notice(notice: Notice) -> InlineKeyboardMarkup | None:
             ]
         )
     return _ailing(notice.subscription_id)
+
+
+def held(feeds: Sequence[HeldPosts]) -> InlineKeyboardMarkup | None:
+    """Two buttons for each feed with held posts; the second number says "show the rest"."""
+    if not feeds:
+        return None
+    rows = [
+        [
+            _button(f"{number}. Send", SEND, one.subscription_id, 1),
+            _button(f"{number}. Skip", SKIP, one.subscription_id, 1),
+        ]
+        for number, one in enumerate(feeds[: texts.MAX_HELD], 1)
+    ]
+    return InlineKeyboardMarkup([*rows, [_button("Close", CLOSE)]])
 
 
 def checked(view: SubscriptionView) -> InlineKeyboardMarkup | None:

@@ -7,6 +7,8 @@ from heraldo.cleaning import one_line
 from heraldo.dates import moment
 from heraldo.richtext import Rich, escape
 from heraldo.split import cut
+from heraldo_sync.folding import FoldingState
+from heraldo_sync.holding import HeldPosts
 from heraldo_sync.model import FeedLink
 from heraldo_sync.notices import Notice, NoticeKind
 from heraldo_sync.subscriptions import Page, SubscriptionView
@@ -18,6 +20,8 @@ COMMANDS = (
     ("subscribe", "Follow a feed or a website"),
     ("list_subscriptions", "Show what this chat follows"),
     ("unsubscribe", "Stop following a feed"),
+    ("fold", "Get a post that several feeds bring only once"),
+    ("held", "Show the posts I hold back, to send or skip them"),
     ("cancel", "Forget the question I asked"),
     ("help", "Show what I can do"),
 )
@@ -28,6 +32,8 @@ HELP = f"""\
 /subscribe <i>address</i> - follow a feed, or a website that has one
 /list_subscriptions - show what this chat follows, and how each feed is doing
 /unsubscribe - stop following a feed; an address or a number from the list does it at once
+/fold <i>on</i> or <i>off</i> - whether a post that several feeds bring comes only once
+/held - show the posts I hold back because they look like old ones, to send or skip them
 /cancel - forget the question I asked
 /help - this message
 
@@ -45,6 +51,7 @@ Send me the address of a feed or of a website, or write {EXAMPLE}
 
 RESUMED = "Welcome back! Posts arrive here again, the ones you missed included."
 ASK_URL = "Which feed? Send me its address, or that of a website. /cancel if you changed your mind."
+FOLD_USAGE = "Write <code>/fold on</code> or <code>/fold off</code>."
 USAGE_IN_CHANNEL = f"Write the address behind the command: {EXAMPLE}"
 TRY_AGAIN = "Send me another address, or /cancel."
 CANCELLED = "All right, forgotten."
@@ -68,6 +75,9 @@ STRANGER_BUTTON = "Only this bot's owner can use its buttons."
 
 MAX_CHOICES = 8
 """How many feeds of a web page are offered; more would not fit a message."""
+
+MAX_HELD = 8
+"""How many feeds with held posts are shown at a time."""
 
 _TITLE = 120
 _REASON = 200
@@ -163,15 +173,39 @@ def listing(page: Page) -> str:
     return "\n\n".join((head, *items))
 
 
-def card(view: SubscriptionView) -> str:
-    """Everything about one subscription."""
+def card(view: SubscriptionView, folded: int = 0) -> str:
+    """Everything about one subscription; ``folded`` posts of it came by another feed."""
+    also = [f"Not sent, because another feed had brought them: {_posts(folded)}."] if folded else []
     return "\n\n".join(
         (
             f"<b>{_name(view)}</b>\n{_address(view.url)}",
             _status(view),
+            *also,
             f"Followed since {moment(view.created_at)}.",
         )
     )
+
+
+def folding(state: FoldingState) -> str:
+    """How /fold is set for a chat."""
+    done = f"\n\nSo far: {_posts(state.folded)} folded." if state.folded else ""
+    if not state.on:
+        return (
+            "Folding is <b>off</b>: what several feeds bring comes from each of them. "
+            f"/fold on changes that.{done}"
+        )
+    return (
+        "Folding is <b>on</b>: if several feeds of this chat bring a post with the same link, "
+        f"only the first one comes. /fold off changes that.{done}"
+    )
+
+
+def _posts(number: int) -> str:
+    return "1 post" if number == 1 else f"{number} posts"
+
+
+def _held_posts(number: int) -> str:
+    return "1 held post" if number == 1 else f"{number} held posts"
 
 
 def confirm_removal(view: SubscriptionView) -> str:
@@ -224,14 +258,32 @@ def notice(notice: Notice) -> str:
 
 def held_sent(view: SubscriptionView, posts: int) -> str:
     """Held posts are on their way."""
-    what = f"On its way: {posts} held posts of" if posts else "Nothing is held any more of"
+    what = f"On its way: {_held_posts(posts)} of" if posts else "Nothing is held any more of"
     return f"{what}\n\n{_feed(view.title, view.url)}"
 
 
 def held_skipped(view: SubscriptionView, posts: int) -> str:
     """Held posts will not come."""
-    what = f"Skipped: {posts} held posts of" if posts else "Nothing is held any more of"
+    what = f"Skipped: {_held_posts(posts)} of" if posts else "Nothing is held any more of"
     return f"{what}\n\n{_feed(view.title, view.url)}"
+
+
+def held(feeds: Sequence[HeldPosts]) -> str:
+    """What is held for a chat; the keyboard has two buttons for each feed."""
+    if not feeds:
+        return "Nothing is held back in this chat."
+    items = [
+        f"{number}. {_feed(one.title, one.url)}\n{_posts(one.posts)}, skipped {moment(one.until)}"
+        for number, one in enumerate(feeds[:MAX_HELD], 1)
+    ]
+    more = len(feeds) - MAX_HELD
+    return "\n\n".join(
+        (
+            "✋ These posts were new to me, but look like old ones. Without an answer I skip them.",
+            *items,
+            *([f"… and {more} more feeds, after these."] if more > 0 else []),
+        )
+    )
 
 
 def checked(view: SubscriptionView) -> str:

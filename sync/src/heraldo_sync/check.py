@@ -8,7 +8,7 @@ A crash before the commit repeats the check; after it nothing can be forgotten.
 
 import logging
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from heraldo_sync.database import Connection
 from heraldo_sync.health import Moving, Step, after_failed_check, has_moved
@@ -21,6 +21,8 @@ from heraldo_sync.reading import Familiar, Reading, body_hash, read
 from heraldo_sync.resets import FEWEST, is_reset
 from heraldo_sync.schedule import after_failure, after_hold, after_success, hold_of
 from heraldo_sync.services import SyncServices
+from heraldo_sync.site_troubles import longest_wait
+from heraldo_sync.skip_times import SkipTimes, when_awake
 from heraldo_sync.statements import statement
 from heraldo_sync.store import (
     Description,
@@ -153,13 +155,13 @@ async def keep_reading(
     moving = await record_success(
         connection,
         feed_id,
-        next_check=after_success(
-            services.interval,
+        next_check=_next_check(
+            services,
             fresh_for=reading.fetched.fresh_for,
             ttl=reading.parsed.ttl,
-            rng=services.rng,
+            skip=reading.parsed.skip,
             quiet=timedelta() if entry_ids else locked.quiet,
-            longest=services.longest,
+            now=locked.now,
         ),
         validators=reading.fetched.validators,
         permanent_url=reading.fetched.permanent_url,
@@ -170,9 +172,30 @@ async def keep_reading(
             link=reading.parsed.link,
             format=reading.parsed.format,
             ttl=reading.parsed.ttl,
+            skip=reading.parsed.skip,
         ),
     )
     return Kept(new=len(entry_ids), moving=moving)
+
+
+def _next_check(
+    services: SyncServices,
+    *,
+    fresh_for: timedelta | None,
+    ttl: timedelta | None,
+    skip: SkipTimes | None,
+    quiet: timedelta,
+    now: datetime,
+) -> timedelta:
+    delay = after_success(
+        services.interval,
+        fresh_for=fresh_for,
+        ttl=ttl,
+        rng=services.rng,
+        quiet=quiet,
+        longest=services.longest,
+    )
+    return when_awake(delay, skip, now=now, longest=services.longest, rng=services.rng)
 
 
 async def _recognise(connection: Connection, feed_id: int, reading: Reading) -> Verdict:
@@ -214,13 +237,13 @@ async def _keep_unchanged(
     moving = await record_success(
         connection,
         feed.id,
-        next_check=after_success(
-            services.interval,
+        next_check=_next_check(
+            services,
             fresh_for=answer.fresh_for,
             ttl=feed.ttl,
-            rng=services.rng,
+            skip=feed.skip,
             quiet=feed.quiet,
-            longest=services.longest,
+            now=feed.now,
         ),
         validators=answer.validators,
         permanent_url=answer.permanent_url,
@@ -239,6 +262,7 @@ async def _keep_failure(
         interval=services.interval,
         retry_after=failed.retry_after,
         rng=services.rng,
+        longest=longest_wait(failed, feed.failures + 1),
     )
     hold = hold_of(failed)
     if hold is not None:

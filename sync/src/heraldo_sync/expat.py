@@ -21,6 +21,7 @@ from heraldo_sync.errors import SyncError
 MAX_ATTRIBUTES = 1_000
 MAX_DEPTH = 1_000
 MAX_ITEMS = 20_000
+MAX_SKIPS = 100
 
 # What feedparser collects, what each entry sets before it uses it, and the stack, which an entry
 # only reads above its own mark. An entry must leave the rest as it found it.
@@ -30,6 +31,7 @@ _OWN = """
 """
 _LEFT_OUT = frozenset(_OWN.split())
 _ITEMS = frozenset({"item", "entry"})
+_SKIPS = frozenset({"skiphours", "skipdays"})
 _KNOWN = frozenset(uri.lower() for uri in feedparser.api.StrictFeedParser.namespaces)
 
 Name = tuple[str | None, str]
@@ -43,13 +45,16 @@ class TooMuch(SyncError):
 class Watch:
     """What was seen of one document: how many entries, and whether each stands on its own.
 
-    ``separable`` is True when every entry would read the same without the others.
+    ``separable`` is True when every entry would read the same without the others. ``skips`` are
+    the texts in skipHours and skipDays, of which feedparser keeps the last one alone.
     """
 
     def __init__(self) -> None:
         self.begun = 0
         self.entries = 0
         self.separable = True
+        self.skips: list[str] = []
+        self._skipping = False
         self._before: tuple[State, State] | None = None
         self._declared = False
         self._base = ""
@@ -70,6 +75,8 @@ class Watch:
             if self._before is None:
                 self._before = _state(handler), _prefixes(handler)
                 self._base = handler.baseuri
+        elif local.lower() in _SKIPS:
+            self._skipping = True
         self._declared = False
 
     def ended(self, local: str, handler: Any) -> None:
@@ -80,6 +87,11 @@ class Watch:
             handler.baseuri = self._base
             if (_state(handler), _prefixes(handler)) != self._before:
                 self.separable = False
+        elif local.lower() in _SKIPS:
+            self._skipping = False
+        elif self._skipping and len(self.skips) < MAX_SKIPS:
+            said = dict.get(handler.feeddata, local.lower())
+            self.skips += [said] if isinstance(said, str) else []
 
 
 _watch: ContextVar[Watch] = ContextVar("watch")

@@ -13,6 +13,7 @@ import aiohttp
 from heraldo_sync.addresses import ForbiddenAddress
 from heraldo_sync.limits import Limits
 from heraldo_sync.model import Failed, Reason
+from heraldo_sync.site_troubles import about_site
 
 _STATUS = {
     400: "The server did not accept the request (400). Check the address.",
@@ -132,11 +133,25 @@ def proxy_trouble() -> Failed:
     )
 
 
-def bad_status(status: int, retry_after: timedelta | None = None) -> Failed:
+def browser_check(status: int, retry_after: timedelta | None = None) -> Failed:
+    """A page that lets people's browsers through and nobody else (`heraldo_sync.site_troubles`)."""
+    return Failed(
+        reason=Reason.BROWSER_CHECK,
+        message=(
+            "The site shows a browser check (the kind that asks whether you are human) instead of "
+            "this page, and only a person's browser can pass it. Often it goes away by itself; "
+            "the site's owner can make an exception for feeds."
+        ),
+        status=status,
+        retry_after=retry_after,
+    )
+
+
+def bad_status(status: int, retry_after: timedelta | None = None, *, host: str = "") -> Failed:
     """An answer that is no page. ``retry_after`` is the server's own wish."""
     return Failed(
         reason=Reason.HTTP_STATUS,
-        message=_STATUS.get(status) or _status_class(status),
+        message=about_site(host, status) or _STATUS.get(status) or _status_class(status),
         status=status,
         retry_after=retry_after,
     )

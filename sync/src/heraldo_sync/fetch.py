@@ -8,6 +8,7 @@ import base64
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from types import TracebackType
 from urllib.parse import quote
 
@@ -29,6 +30,7 @@ from heraldo_sync.errors import InvalidUrl
 from heraldo_sync.limits import Limits
 from heraldo_sync.model import Failed, Fetched, NotModified, Validators
 from heraldo_sync.proxy import Proxy, check_target
+from heraldo_sync.site_troubles import is_browser_check, is_browser_check_page
 from heraldo_sync.tls import SessionContext, port_of_connection
 from heraldo_sync.turns import HostBusy, HostTurns, Patience
 
@@ -41,7 +43,8 @@ _ACCEPT = (
 )
 _PERMANENT = frozenset({301, 308})
 _REDIRECTS = _PERMANENT | {302, 303, 307}
-_ASKS_TO_WAIT = frozenset({429, 503})
+_TOO_OFTEN = 429
+_ASKS_TO_WAIT = frozenset({_TOO_OFTEN, 503})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -232,13 +235,12 @@ class Fetcher:
                 fresh_for=http_hints.fresh_for(headers, now),
             )
         if response.status not in (200, 203):
-            wait = http_hints.retry_after(headers, now)
-            asked = response.status in _ASKS_TO_WAIT
-            failed = failures.bad_status(response.status, wait if asked else None)
-            return replace(failed, host=url.host) if asked else failed
+            return _failed(response, url, now)
         body = await self._body(response)
         if isinstance(body, Failed):
             return body
+        if is_browser_check_page(body):
+            return failures.browser_check(response.status)
         return Fetched(
             url=str(url),
             body=body,
@@ -272,6 +274,20 @@ def _headers(url: urls.Url, validators: Validators) -> dict[str, str]:
         pair = ":".join(url.credentials).encode("utf-8", "replace")
         headers["Authorization"] = f"Basic {base64.b64encode(pair).decode()}"
     return headers
+
+
+def _failed(response: aiohttp.ClientResponse, url: urls.Url, now: datetime) -> Failed:
+    """What a status that is no success means."""
+    status, headers = response.status, response.headers
+    asked = status in _ASKS_TO_WAIT
+    wait = http_hints.retry_after(headers, now) if asked else None
+    if status == _TOO_OFTEN and wait is None:
+        wait = http_hints.rate_limit_reset(headers, now)
+    if is_browser_check(status, headers):
+        failed = failures.browser_check(status, wait)
+    else:
+        failed = failures.bad_status(status, wait, host=url.host)
+    return replace(failed, host=url.host) if asked else failed
 
 
 def _redirect(response: aiohttp.ClientResponse, url: urls.Url) -> _Redirect | Failed:

@@ -15,11 +15,13 @@ from heraldo_sync.urls import parse
 class Rules:
     """When a feed's subscribers are told, when it is over, and when its new address is kept.
 
-    Each needs so many checks and so long a time from the first to the last of them.
+    Each needs so many checks and so long a time from the first to the last of them. What comes
+    and goes (`heraldo_sync.site_troubles`) is told after ``doubtful_after``.
     """
 
     tell_failures: int = 5
     tell_after: timedelta = timedelta(hours=24)
+    doubtful_after: timedelta = timedelta(days=3)
     gone_after: timedelta = timedelta(hours=6)
     moved_seen: int = 3
     moved_after: timedelta = timedelta(hours=6)
@@ -27,13 +29,17 @@ class Rules:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ailing:
-    """A feed after a failed check. ``gone_for`` is how long it has answered 410, None if not."""
+    """A feed after a failed check. ``gone_for`` is how long it has answered 410, None if not.
+
+    ``doubtful`` says that the last failure is of a kind that comes and goes.
+    """
 
     failures: int
     failing_for: timedelta
     gone_for: timedelta | None
     told: bool
     ended: bool
+    doubtful: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +69,8 @@ def after_failed_check(feed: Ailing, rules: Rules) -> Step:
         return Step.NOTHING
     if feed.gone_for is not None and feed.gone_for >= rules.gone_after:
         return Step.END
-    lasting = feed.failures >= rules.tell_failures and feed.failing_for >= rules.tell_after
+    patience = rules.doubtful_after if feed.doubtful else rules.tell_after
+    lasting = feed.failures >= rules.tell_failures and feed.failing_for >= patience
     return Step.TELL if lasting and not feed.told else Step.NOTHING
 
 

@@ -5,13 +5,16 @@ When and why is in docs/decisions/0020-identity.md.
 
 import json
 from collections.abc import Sequence
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from colmillo import Queue
 from heraldo_sync.database import Connection, Pool
 from heraldo_sync.messages import deliver_target
 from heraldo_sync.notices import NoticeKind
 from heraldo_sync.statements import statement
+from heraldo_sync.subscribers import lock_subscribers
+from heraldo_sync.urls import display
 
 # So long a question stands; nobody is asked again before.
 QUESTION_STANDS = timedelta(days=7)
@@ -24,7 +27,7 @@ async def hold(
 
     Instead of a fan-out, within the same transaction and with the same locks.
     """
-    rows = await connection.fetch(statement("lock_targets_of_feed"), feed_id)
+    rows = await lock_subscribers(connection, feed_id)
     if not rows or not entry_ids:
         return
     subscription_ids = [row["subscription_id"] for row in rows]
@@ -49,6 +52,24 @@ async def hold(
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldPosts:
+    """Posts of one feed that are held for one target. ``url`` shows no credentials.
+
+    ``until`` is when the oldest of them will be skipped.
+    """
+
+    target_id: int
+    subscription_id: int
+    chat_id: int
+    topic_id: int
+    chat: str
+    title: str
+    url: str
+    posts: int
+    until: datetime
+
+
 class Held:
     """The held posts of subscriptions, and what is to become of them. Repeating is harmless."""
 
@@ -71,10 +92,28 @@ class Held:
         """Lets go what is held for a subscription of this target; returns how many posts."""
         return len(await self._pool.fetch(statement("skip_held"), target_id, subscription_id))
 
-    async def of_feed(self, url: str) -> list[tuple[int, int]]:
-        """For the operator: targets and subscriptions for which posts of a feed are held."""
-        rows = await self._pool.fetch(statement("held_of_feed"), url)
-        return [(row["target_id"], row["subscription_id"]) for row in rows]
+    async def find(
+        self, *, target_id: int | None = None, url: str | None = None, chat_id: int | None = None
+    ) -> list[HeldPosts]:
+        """What is held, by feed: for a target, of a feed's (normalised) address, for a chat.
+
+        Without arguments everything, which is for the operator alone.
+        """
+        rows = await self._pool.fetch(statement("held"), target_id, url, chat_id)
+        return [
+            HeldPosts(
+                target_id=row["target_id"],
+                subscription_id=row["subscription_id"],
+                chat_id=row["chat_id"],
+                topic_id=row["topic_id"],
+                chat=row["chat"],
+                title=row["title"],
+                url=display(row["url"]),
+                posts=row["posts"],
+                until=row["since"] + QUESTION_STANDS,
+            )
+            for row in rows
+        ]
 
     async def expire(self) -> int:
         """Lets go what nobody asked for in a week; returns how many rows."""

@@ -7,6 +7,7 @@ among its latest thousand, is always remembered (docs/decisions/0020-identity.md
 from datetime import timedelta
 
 from colmillo import Context, task
+from heraldo_sync.folding import Folding
 from heraldo_sync.holding import Held
 from heraldo_sync.services import SyncServices
 from heraldo_sync.statements import statement
@@ -32,6 +33,7 @@ async def keep_house(ctx: Context[SyncServices]) -> None:
     await Held(services.pool, services.queue).expire()
     await drop_deliveries(services)
     await clean_feeds(services)
+    await Folding(services.pool).forget(ROWS_AT_ONCE)
 
 
 async def drop_deliveries(services: SyncServices) -> None:

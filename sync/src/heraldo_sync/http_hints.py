@@ -13,6 +13,8 @@ from heraldo_sync.model import Validators
 MAX_RETRY_AFTER = timedelta(days=1)
 MAX_FRESH = timedelta(hours=6)
 _MAX_VALIDATOR = 1024
+# Larger numbers of seconds are since 1970, not from now.
+_A_MOMENT = 1_000_000_000
 _STORABLE = re.compile(r"[\x20-\x7e\xa1-\ud7ff\ue000-\ufffd]+")
 
 
@@ -25,6 +27,20 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> timedelta | None:
     if moment is None:
         return None
     return min(max(moment - _sent_at(headers, now), timedelta()), MAX_RETRY_AFTER)
+
+
+def rate_limit_reset(headers: Mapping[str, str], now: datetime) -> timedelta | None:
+    """When a host counts our requests anew, at most a day: in seconds, or as a moment in them.
+
+    Not standardised; Reddit and others answer 429 with it and without Retry-After.
+    """
+    value = headers.get("X-RateLimit-Reset", "").strip().partition(".")[0]
+    if not _is_number(value):
+        return None
+    seconds = int(value[:12])
+    if seconds > _A_MOMENT:
+        seconds -= int(_sent_at(headers, now).timestamp())
+    return min(timedelta(seconds=max(seconds, 0)), MAX_RETRY_AFTER)
 
 
 def fresh_for(headers: Mapping[str, str], now: datetime) -> timedelta | None:

@@ -18,7 +18,8 @@ from heraldo_sync.model import Failed, ParsedEntry
 from heraldo_sync.parse import Parser
 from heraldo_sync.proxy import Proxy
 from heraldo_sync.reading import Reading
-from heraldo_sync.schedule import MAX_TTL, after_failure, after_success
+from heraldo_sync.schedule import MAX_DELAY, MAX_TTL, after_failure, after_success
+from heraldo_sync.skip_times import when_awake
 from heraldo_sync.subscribing import Choices, Found, look
 
 _HUGE = 1_000_000
@@ -78,8 +79,11 @@ async def inspect(
     rng: random.Random,
     rsshub: str | None = None,
     proxy: Proxy | None = None,
+    longest: timedelta = MAX_DELAY,
 ) -> Inspection:
     """Looks at a normalised address as a subscription would, and keeps nothing.
+
+    ``interval`` and ``longest`` are the operator's bounds for the next check.
 
     Raises:
         ParserUnavailable: no child process can be started on this machine.
@@ -95,7 +99,8 @@ async def inspect(
     match found:
         case Found():
             last = exchanges[-1] if exchanges else None
-            result = facts(found, last, interval=interval, now=clock.now(), rng=rng)
+            bounds = interval, longest
+            result = facts(found, last, bounds=bounds, now=clock.now(), rng=rng)
         case Failed():
             result = found
             wait = _after_failure(found, interval, rng)
@@ -105,9 +110,17 @@ async def inspect(
 
 
 def facts(
-    found: Found, answer: Exchange | None, *, interval: timedelta, now: datetime, rng: random.Random
+    found: Found,
+    answer: Exchange | None,
+    *,
+    bounds: tuple[timedelta, timedelta],
+    now: datetime,
+    rng: random.Random,
 ) -> FeedFacts:
-    """What there is to say of a feed that was read; ``answer`` is the one it came with."""
+    """What there is to say of a feed that was read; ``answer`` is the one it came with.
+
+    ``bounds`` are the shortest and the longest time between two checks.
+    """
     reading = found.reading
     entries = posts(reading.entries, home=reading.parsed.link)
     return FeedFacts(
@@ -116,7 +129,7 @@ def facts(
         entries=entries,
         encoding=encoding(reading.fetched.body, reading.fetched.content_type),
         partial=gate.unpack(reading.items) is not None,
-        next_check=_after_success(reading, interval, rng),
+        next_check=_after_success(reading, bounds, now, rng),
         warnings=tuple(_warnings(reading, entries, now, answer)),
     )
 
@@ -152,15 +165,22 @@ def encoding(body: bytes, content_type: str | None) -> str:
     return f"{known} (the XML declaration)" if known else "unclear, guessed by the parser"
 
 
-def _after_success(reading: Reading, interval: timedelta, rng: random.Random) -> NextCheck:
+def _after_success(
+    reading: Reading, bounds: tuple[timedelta, timedelta], now: datetime, rng: random.Random
+) -> NextCheck:
+    interval, longest = bounds
     fresh, ttl = reading.fetched.fresh_for, reading.parsed.ttl
     wishes = [
         (interval, "the interval set (SYNC_INTERVAL_SECONDS), later if it falls silent"),
         (fresh or timedelta(), "the server's Cache-Control or Expires header"),
-        (min(ttl or timedelta(), MAX_TTL), "the feed's own wish (ttl)"),
+        (min(ttl or timedelta(), MAX_TTL), "the feed's own wish (ttl, sy:updatePeriod)"),
     ]
     _, why = max(wishes, key=lambda wish: wish[0])
-    return NextCheck(delay=after_success(interval, fresh_for=fresh, ttl=ttl, rng=rng), why=why)
+    soonest = after_success(interval, fresh_for=fresh, ttl=ttl, rng=rng, longest=longest)
+    delay = when_awake(soonest, reading.parsed.skip, now=now, longest=longest, rng=rng)
+    if delay > soonest:
+        why = "the feed's own wish (skipHours, skipDays)"
+    return NextCheck(delay=delay, why=why)
 
 
 def _after_failure(failed: Failed, interval: timedelta, rng: random.Random) -> NextCheck:

@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from heraldo_sync.skip_times import SkipTimes
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Enclosure:
@@ -49,7 +51,7 @@ class ParsedFeed:
     ``format`` names what was found, e.g. ``rss20``, ``atom10``, ``json11``. ``malformed`` says
     that the document broke its format's rules and was read as well as could be. ``separable``
     says that every item of the document is here and would read the same without the others.
-    ``ttl`` is the feed's own wish for the time between two checks.
+    ``ttl`` is the feed's own wish for the time between two checks, ``skip`` when it wants none.
     """
 
     format: str
@@ -59,6 +61,7 @@ class ParsedFeed:
     malformed: bool = False
     separable: bool = False
     ttl: timedelta | None = None
+    skip: SkipTimes | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +122,7 @@ class Reason(StrEnum):
     NOT_A_FEED = "not_a_feed"
     PARSE_TIMEOUT = "parse_timeout"
     HOST_BUSY = "host_busy"
+    BROWSER_CHECK = "browser_check"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

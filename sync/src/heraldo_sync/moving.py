@@ -1,7 +1,8 @@
 """A feed that has moved for good: its address changes, or it becomes one with the feed there.
 
 Locks, in this order: both feeds (the older first), the targets and chats of their subscribers (in
-id order, FOR SHARE), then rows below. Everything else that locks takes one feed and then targets.
+id order, FOR SHARE), their deliveries that wait or are held (in id order), then rows below.
+Everything else that locks takes one feed, then targets and then chats.
 """
 
 import logging
@@ -14,6 +15,7 @@ from heraldo_sync.database import Connection, Pool
 from heraldo_sync.health import Moving, Rules, has_moved
 from heraldo_sync.messages import deliver_target
 from heraldo_sync.statements import statement
+from heraldo_sync.subscribers import lock_subscribers_of
 from heraldo_sync.urls import display
 
 logger = logging.getLogger(__name__)
@@ -61,7 +63,9 @@ async def _settle(
 
 async def _merge(connection: Connection, queue: Queue, old: int, new: int) -> None:
     """Moves all that hangs on a feed to another, which shows the same document."""
-    rows = await connection.fetch(statement("lock_targets_of_feeds"), [old, new])
+    rows = await lock_subscribers_of(connection, [old, new])
+    # What is recorded as sent meanwhile is seen by the statements that follow, or comes after them.
+    await connection.fetch(statement("lock_deliveries_of_feeds"), [old, new])
     news_to_old = await _news(connection, old, new)
     news_to_new = await _news(connection, new, old)
     for name in ("merge_repeats", "merge_deliveries", "merge_entries", "merge_subscriptions"):

@@ -9,6 +9,7 @@ from colmillo import Queue
 from heraldo_sync.database import Connection
 from heraldo_sync.messages import deliver_target
 from heraldo_sync.statements import statement
+from heraldo_sync.subscribers import lock_subscribers
 
 
 class NoticeKind(StrEnum):
@@ -50,7 +51,7 @@ async def tell(
     Within the transaction that decided it, which holds the feed; the targets are locked as for
     a fan-out (docs/decisions/0003-no-stranded-delivery.md).
     """
-    rows = await connection.fetch(statement("lock_targets_of_feed"), feed_id)
+    rows = await lock_subscribers(connection, feed_id)
     if not rows:
         return 0
     what = {"kind": kind.value, "reason": reason, "since": since.isoformat() if since else None}

@@ -8,26 +8,44 @@ import asyncpg
 from heraldo_sync.database import Connection, Pool
 from heraldo_sync.model import Enclosure, Entry
 from heraldo_sync.notices import Notice, read_notice
+from heraldo_sync.post_links import link_key
 from heraldo_sync.statements import statement
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Address:
-    """Where a target is. ``topic_id`` 0 means none; ``open`` whether it may be written to."""
+    """Where a target is. ``topic_id`` 0 means none; ``open`` whether it may be written to.
+
+    ``folds`` is whether its chat wants a post that several feeds bring only once.
+    """
 
     chat_id: int
     topic_id: int
     kind: str
     open: bool
+    folds: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """What a target must get. ``parts_sent`` counts what Telegram already has."""
+    """What a target must get. ``parts_sent`` counts what Telegram already has.
+
+    ``target_id`` is for whom it was read. ``asked_for`` is the post that shows a new subscriber
+    what a feed's posts look like.
+    """
 
     id: int
+    target_id: int
     parts_sent: int
     content: Entry | Notice
+    asked_for: bool = False
+
+    @property
+    def foldable(self) -> Entry | None:
+        """The post, if another feed's may stand for it: not when a part of it is out already."""
+        if isinstance(self.content, Notice) or self.asked_for or self.parts_sent:
+            return None
+        return self.content
 
 
 class Outbox:
@@ -50,20 +68,38 @@ class Outbox:
         return [
             Delivery(
                 id=row["id"],
+                target_id=target_id,
                 parts_sent=row["parts_sent"],
                 content=_entry(row) if row["notice"] is None else _notice(row),
+                asked_for=row["asked_for"],
             )
             for row in rows
         ]
 
     async def part_sent(
-        self, delivery: Delivery, sent: int, message_id: int, *, last: bool
+        self,
+        delivery: Delivery,
+        sent: int,
+        message_id: int,
+        *,
+        last: bool,
+        folds: bool = False,
     ) -> bool:
         """Records Telegram's answer to one part; ``sent`` parts were recorded before it.
 
-        False when another worker has recorded it in the meantime: then this was a repeat.
+        With ``folds`` the last part also writes down the post's link, for other feeds' posts to
+        be folded into this one. False when another worker has recorded it in the meantime: then
+        this was a repeat.
         """
-        row = await self._pool.fetchrow(statement("part_sent"), delivery.id, sent, message_id, last)
+        entry = delivery.content if folds and isinstance(delivery.content, Entry) else None
+        link = link_key(entry.link, home=entry.feed_link) if entry else None
+        feed_id = entry.feed_id if entry else None
+        what = (sent, message_id, last, link, feed_id)
+        row = await self._pool.fetchrow(statement("part_sent"), delivery.id, *what)
+        if row is None:
+            # Two feeds may have become one meanwhile, and with them two rows of this post.
+            heir = await self._pool.fetchval(statement("heir"), delivery.target_id, delivery.id)
+            row = heir and await self._pool.fetchrow(statement("part_sent"), heir, *what)
         return row is not None
 
     async def set_aside(self, delivery: Delivery, reason: str) -> None:
@@ -87,7 +123,11 @@ def _address(row: asyncpg.Record | None) -> Address | None:
     if row is None:
         return None
     return Address(
-        chat_id=row["chat_id"], topic_id=row["topic_id"], kind=row["kind"], open=row["open"]
+        chat_id=row["chat_id"],
+        topic_id=row["topic_id"],
+        kind=row["kind"],
+        open=row["open"],
+        folds=row["folds"],
     )
 
 

@@ -61,15 +61,24 @@ def by_silence(interval: timedelta, *, quiet: timedelta, longest: timedelta) -> 
 
 
 def after_failure(
-    count: int, *, interval: timedelta, retry_after: timedelta | None, rng: random.Random
+    count: int,
+    *,
+    interval: timedelta,
+    retry_after: timedelta | None,
+    rng: random.Random,
+    longest: timedelta | None = None,
 ) -> timedelta:
     """Returns the time until the next check after ``count`` failures in a row, at least one.
 
     Grows exponentially from one and a half intervals, with a quarter of it random, to a day at
-    most; never less than ``retry_after``, which the server asked for, up to a day.
+    most, or to ``longest`` if that is more than one and a half intervals; never less than
+    ``retry_after``, which the server asked for, up to a day.
     """
+    first = interval.total_seconds() * _GROWTH
+    most = MAX_DELAY if longest is None else min(longest, MAX_DELAY)
     seconds = interval.total_seconds() * _GROWTH ** min(max(count, 1), _MAX_STEPS)
-    backoff = timedelta(seconds=min(seconds, MAX_DELAY.total_seconds()))
+    bound = min(max(most.total_seconds(), first), MAX_DELAY.total_seconds())
+    backoff = timedelta(seconds=min(seconds, bound))
     delay = backoff * (0.75 + 0.25 * rng.random())
     return min(max(delay, retry_after or timedelta()), MAX_DELAY)
 

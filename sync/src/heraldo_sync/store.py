@@ -16,8 +16,11 @@ from heraldo_sync.health import Ailing, Moving
 from heraldo_sync.identity import Edit, Post, Remembered
 from heraldo_sync.messages import deliver_target
 from heraldo_sync.model import Failed, ParsedEntry, Validators
+from heraldo_sync.site_troubles import comes_and_goes
+from heraldo_sync.skip_times import SkipTimes
 from heraldo_sync.statements import statement
 from heraldo_sync.storable import storable, storable_or_none
+from heraldo_sync.subscribers import lock_subscribers
 
 _GONE = 410
 # So many dates that change at once, and the feed dates its posts anew all the time.
@@ -30,10 +33,10 @@ _MARK_AGAIN = timedelta(days=7)
 class StoredFeed:
     """What a check needs to know of a feed. ``seen`` is whether it was ever read.
 
-    ``told`` is whether its subscribers know that it fails. ``ttl`` is the wish that it last
-    expressed, ``quiet`` how long it has brought nothing new, ``held`` how much longer its host
-    wants to be left alone. ``items`` is what `heraldo_sync.gate` packed of the items that it
-    showed.
+    ``told`` is whether its subscribers know that it fails. ``ttl`` and ``skip`` are the wishes
+    that it last expressed, ``quiet`` how long it has brought nothing new, ``held`` how much longer
+    its host wants to be left alone. ``items`` is what `heraldo_sync.gate` packed of the items that
+    it showed. ``now`` is the database's time when it was loaded.
     """
 
     id: int
@@ -43,8 +46,10 @@ class StoredFeed:
     body_hash: bytes | None
     failures: int
     seen: bool
+    now: datetime
     told: bool = False
     ttl: timedelta | None = None
+    skip: SkipTimes | None = None
     quiet: timedelta = timedelta()
     held: timedelta | None = None
     items: bytes | None = None
@@ -61,6 +66,7 @@ class LockedFeed:
     told: bool
     quiet: timedelta
     stale: bool
+    now: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +77,7 @@ class Description:
     link: str | None
     format: str
     ttl: timedelta | None
+    skip: SkipTimes | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,8 +101,10 @@ async def load_feed(connection: Connection, feed_id: int) -> StoredFeed | None:
         body_hash=row["body_hash"],
         failures=row["failures"],
         seen=row["succeeded_at"] is not None,
+        now=row["now"],
         told=row["told_at"] is not None,
         ttl=row["ttl"],
+        skip=None if row["skip"] is None else SkipTimes.from_bits(row["skip"]),
         quiet=row["quiet"],
         held=row["held"],
         items=row["items"],
@@ -122,6 +131,7 @@ async def lock_feed(connection: Connection, feed_id: int) -> LockedFeed | None:
         told=row["told_at"] is not None,
         quiet=row["quiet"],
         stale=row["stale"],
+        now=row["now"],
     )
 
 
@@ -216,7 +226,7 @@ async def fan_out(
     """
     if not entry_ids:
         return 0
-    rows = await connection.fetch(statement("lock_targets_of_feed"), feed_id)
+    rows = await lock_subscribers(connection, feed_id)
     if not rows:
         return 0
     await connection.execute(
@@ -277,6 +287,7 @@ async def record_success(
         description.ttl if description else None,
         permanent_url,
         posted,
+        description.skip.bits if description and description.skip else None,
     )
     if row is None or row["moved_to"] is None:
         return None
@@ -310,6 +321,7 @@ async def record_failure(
             gone_for=row["gone_for"],
             told=row["told"],
             ended=row["ended"],
+            doubtful=comes_and_goes(failed),
         ),
     )
 

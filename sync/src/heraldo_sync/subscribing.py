@@ -103,6 +103,8 @@ async def _guess(services: Readers, page: Fetched) -> Found | None:
 
 def _is_absent(failed: Failed) -> bool:
     """There is no feed there, which the server says calmly."""
+    if failed.reason is Reason.BROWSER_CHECK:
+        return False
     return failed.reason is Reason.NOT_A_FEED or failed.status in _ABSENT
 
 

@@ -10,6 +10,7 @@ import asyncpg
 
 from colmillo import Queue
 from heraldo_sync.database import Connection, Pool
+from heraldo_sync.folding import Folding
 from heraldo_sync.holding import Held
 from heraldo_sync.messages import deliver_target
 from heraldo_sync.statements import statement
@@ -55,6 +56,7 @@ class Subscriptions:
         self._pool = pool
         self._queue = queue
         self.held = Held(pool, queue)
+        self.folding = Folding(pool)
 
     async def target(self, *, chat_id: int, kind: str, title: str, topic_id: int = 0) -> int:
         """The target of a chat or topic (0 = none), made if it is new.
@@ -150,10 +152,15 @@ class Subscriptions:
         Safe to repeat, and when the new id is known already the two are merged.
         """
         async with self._pool.acquire() as connection, connection.transaction():
+            # Locked as whoever adds rows for them locks them, or each could wait for the other.
+            await connection.fetch(statement("lock_targets_of_chats"), [old, new])
+            await connection.fetch(statement("lock_chats"), [old, new])
             moved = await connection.fetchval(statement("move_chat"), old, new)
             if moved is None:
+                await connection.execute(statement("move_settings"), old, new)
                 await connection.execute(statement("move_free_targets"), old, new)
                 await connection.execute(statement("move_subscriptions"), old, new)
+                await connection.execute(statement("move_links"), old, new)
                 await connection.execute(statement("delete_chat"), old)
             await self._enqueue_waiting(connection, new)
 

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 from heraldo_sync.errors import SyncError
 from heraldo_sync.model import Enclosure, Failed, ParsedEntry, ParsedFeed, Reason
+from heraldo_sync.skip_times import SkipTimes
 
 LENGTH = struct.Struct(">I")
 MAX_MESSAGE = 64 * 1024 * 1024
@@ -40,6 +41,7 @@ def encode(answer: ParsedFeed | Failed) -> bytes:
             "malformed": answer.malformed,
             "separable": answer.separable,
             "ttl": answer.ttl.total_seconds() if answer.ttl else None,
+            "skip": answer.skip.bits if answer.skip else None,
             "entries": [_encode_entry(entry) for entry in answer.entries],
         }
     return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
@@ -55,7 +57,7 @@ def decode(payload: bytes) -> ParsedFeed | Failed:
         document = json.loads(payload)
         if "reason" in document:
             return Failed(reason=Reason(document["reason"]), message=str(document["message"]))
-        ttl = document["ttl"]
+        ttl, skip = document["ttl"], document["skip"]
         return ParsedFeed(
             format=str(document["format"]),
             title=str(document["title"]),
@@ -63,6 +65,7 @@ def decode(payload: bytes) -> ParsedFeed | Failed:
             malformed=bool(document["malformed"]),
             separable=bool(document["separable"]),
             ttl=timedelta(seconds=float(ttl)) if ttl is not None else None,
+            skip=SkipTimes.from_bits(int(skip)) if skip is not None else None,
             entries=tuple(_decode_entry(entry) for entry in document["entries"]),
         )
     except (ValueError, TypeError, KeyError, RecursionError, OverflowError) as error:

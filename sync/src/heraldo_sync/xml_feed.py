@@ -16,6 +16,7 @@ from heraldo_sync.charset import declared_charset, in_bytes, repaired, without_e
 from heraldo_sync.expat import TooMuch, Watch, watching
 from heraldo_sync.foreign_dates import foreign_date
 from heraldo_sync.model import Enclosure, ParsedEntry, ParsedFeed
+from heraldo_sync.skip_times import skip_times
 
 _HTML_TYPES = frozenset({"text/html", "application/xhtml+xml"})
 _PERIODS = {
@@ -73,6 +74,7 @@ def parse_xml_feed(body: bytes, base: str, content_type: str | None) -> ParsedFe
         malformed=malformed,
         separable=watch.separable and not malformed and watch.entries == len(items) == len(entries),
         ttl=_ttl(feed),
+        skip=skip_times(watch.skips),
     )
 
 

@@ -1,7 +1,7 @@
 -- A check went well. $1: feed id, $2: next check in, $3: etag, $4: last modified,
 -- $5: body hash (null keeps the stored one), $6: title, $7: link, $8: format, $9: ttl (null for
--- the format keeps all four), $10: where only permanent redirects led,
--- $11: whether there was something new
+-- the format keeps all of these), $10: where only permanent redirects led,
+-- $11: whether there was something new, $12: skip (as $6 to $9)
 UPDATE feeds SET
     next_check_at = now() + $2,
     checked_at = now(),
@@ -20,6 +20,7 @@ UPDATE feeds SET
     link = CASE WHEN $8::text IS NULL THEN link ELSE $7 END,
     format = coalesce($8, format),
     ttl = CASE WHEN $8::text IS NULL THEN ttl ELSE $9 END,
+    skip = CASE WHEN $8::text IS NULL THEN skip ELSE $12 END,
     moved_to = nullif($10::text, url),
     moved_since = CASE
         WHEN $10 IS NULL OR $10 = url THEN NULL

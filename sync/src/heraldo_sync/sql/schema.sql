@@ -1,7 +1,8 @@
 -- The application's tables as they are now, for a fresh database. The migrations in alembic/
 -- lead to the same; a test compares the two. The queue's own tables are colmillo's.
 
--- ttl is the feed's own wish, which an answer without the feed does not repeat. told_at: when its
+-- ttl and skip (bits, heraldo_sync.skip_times) are the feed's own wishes, which an answer without
+-- the feed does not repeat. told_at: when its
 -- subscribers were told that it fails. ended_at: it answered 410 for so long that it is over.
 -- posted_at: when it last brought something new, or was added. moved_*: where only permanent
 -- redirects led at the last checks. marked_at: when the entries that it shows were last marked
@@ -16,6 +17,7 @@ CREATE TABLE feeds (
     last_modified text,
     body_hash bytea,
     ttl interval,
+    skip integer,
     next_check_at timestamptz NOT NULL DEFAULT now(),
     checked_at timestamptz,
     succeeded_at timestamptz,
@@ -89,10 +91,12 @@ RETURN (one.link, one.title, one.content, coalesce(one.published_at, one.updated
 -- A new subscriber gets the newest entry; ids grow from old to new within a feed.
 CREATE INDEX entries_newest ON entries (feed_id, id DESC);
 
+-- folds: of a post that several feeds bring, each target of the chat gets one (known_links).
 CREATE TABLE chats (
     id bigint PRIMARY KEY,
     kind text NOT NULL,
     title text NOT NULL DEFAULT '',
+    folds boolean NOT NULL DEFAULT false,
     suspended_at timestamptz,
     suspended_reason text,
     created_at timestamptz NOT NULL DEFAULT now()
@@ -121,6 +125,7 @@ CREATE INDEX subscriptions_feed ON subscriptions (feed_id);
 
 -- One row per (subscription, entry): what must be sent, or was, or could not be. A row without an
 -- entry is something to say about the feed itself (heraldo_sync.notices), sent in its turn.
+-- stands_for: ids of rows that were merged with this one while they waited.
 CREATE TABLE deliveries (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     subscription_id bigint NOT NULL REFERENCES subscriptions ON DELETE CASCADE,
@@ -128,10 +133,11 @@ CREATE TABLE deliveries (
     entry_id bigint REFERENCES entries ON DELETE CASCADE,
     notice jsonb,
     status text NOT NULL DEFAULT 'waiting'
-        CHECK (status IN ('held', 'waiting', 'sent', 'set_aside', 'skipped')),
+        CHECK (status IN ('held', 'waiting', 'sent', 'set_aside', 'skipped', 'folded')),
     parts_sent integer NOT NULL DEFAULT 0,
     message_ids bigint[] NOT NULL DEFAULT '{}',
     reason text,
+    stands_for bigint[],
     created_at timestamptz NOT NULL DEFAULT now(),
     settled_at timestamptz,
     UNIQUE (subscription_id, entry_id),
@@ -145,6 +151,20 @@ CREATE INDEX deliveries_waiting ON deliveries (target_id, id) WHERE status = 'wa
 CREATE INDEX deliveries_held ON deliveries (subscription_id) WHERE status = 'held';
 
 CREATE INDEX deliveries_entry ON deliveries (entry_id);
+
+-- Posts that were not sent because another feed had brought them.
+CREATE INDEX deliveries_folded ON deliveries (subscription_id) WHERE status = 'folded';
+
+-- The links that a target got of late, as SHA-256, and from which feed (heraldo_sync.folding). It
+-- refers to nothing on purpose: it outlives subscriptions and feeds, and recording that something
+-- was sent must never wait for the lock of another row.
+CREATE TABLE known_links (
+    target_id bigint NOT NULL,
+    link bytea NOT NULL CHECK (octet_length(link) = 32),
+    feed_id bigint NOT NULL,
+    sent_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (target_id, link)
+);
 
 -- What we asked somebody, until he answers or it expires.
 CREATE TABLE prompts (

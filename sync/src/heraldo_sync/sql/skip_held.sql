@@ -1,4 +1,9 @@
--- Held posts are not wanted. Index: deliveries_held. $1: target id, $2: subscription id
+-- Held posts are not wanted; locked in the order in which a merge locks them.
+-- Index: deliveries_held. $1: target id, $2: subscription id
 UPDATE deliveries SET status = 'skipped', settled_at = now()
-WHERE subscription_id = $2 AND target_id = $1 AND status = 'held'
+WHERE id IN (
+    SELECT id FROM deliveries
+    WHERE subscription_id = $2 AND target_id = $1 AND status = 'held'
+    ORDER BY id FOR UPDATE
+)
 RETURNING id
