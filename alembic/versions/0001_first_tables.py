@@ -207,6 +207,13 @@ CREATE UNLOGGED TABLE host_holds (
     held_until timestamptz NOT NULL
 )
     """,
+    """
+CREATE UNLOGGED TABLE busy_hosts (
+    host text PRIMARY KEY,
+    free_at timestamptz NOT NULL,
+    asked_at timestamptz NOT NULL DEFAULT 'epoch'
+) WITH (fillfactor = 50)
+    """,
 ]
 
 

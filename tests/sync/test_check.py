@@ -14,12 +14,13 @@ from heraldo_sync.addresses import AddressPolicy
 from heraldo_sync.check import check_feed
 from heraldo_sync.database import Pool
 from heraldo_sync.fetch import Fetcher
+from heraldo_sync.hosts import HOST_QUEUE
 from heraldo_sync.messages import DELIVERY_QUEUE
 from heraldo_sync.parse import Parser
 from heraldo_sync.services import SyncServices
 from heraldo_sync.subscribing import Choices, Found, Subscribed, look, subscribe
 from heraldo_sync.subscriptions import Subscriptions
-from heraldo_sync.tasks import SYNC_QUEUE, enqueue_due, enqueue_stranded
+from heraldo_sync.tasks import enqueue_due, enqueue_stranded
 
 
 @pytest.fixture
@@ -146,7 +147,7 @@ async def test_the_tick_enqueues_each_due_feed_once(
     assert await enqueue_due(services, limit=3) == 0
     await make_due(services.pool)
     assert await enqueue_due(services) == 5
-    assert (await store.counts())[SYNC_QUEUE, State.WAITING] == 5
+    assert (await store.counts())[HOST_QUEUE, State.WAITING] == 5
 
 
 async def test_a_feed_without_subscribers_rests_until_somebody_comes_back(

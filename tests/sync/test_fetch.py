@@ -87,7 +87,7 @@ async def test_what_is_asked(serve: Serve, fetcher: Fetcher) -> None:
     assert first.raw_path == "/%7Ea%2Fb//c?d=%20&&e=%C3%B1"
     assert first.headers["User-Agent"].startswith("ElHeraldo/0.1")
     assert "application/rss+xml" in first.headers["Accept"]
-    assert first.headers["Accept-Encoding"] == "gzip, deflate"
+    assert first.headers["Accept-Encoding"] == "gzip, deflate, br, zstd"
     assert not {"If-None-Match", "If-Modified-Since", "Authorization"} & set(first.headers)
     assert second.headers["If-None-Match"] == '"1"'
     assert second.headers["If-Modified-Since"] == "x"

@@ -10,6 +10,7 @@ from town import Town
 
 from colmillo.clock import SystemClock
 from colmillo.testing import FakeClock
+from heraldo_sync.hosts import take_turn
 from heraldo_sync.limits import Limits
 from heraldo_sync.model import Failed, Reason
 from heraldo_sync.schedule import MAX_HOLD, hold_of, in_turns
@@ -150,6 +151,11 @@ async def test_the_database_finds_the_host_that_the_fetcher_asks(town: Town, url
     assert row["held"] is not None
     [due] = await town.pool.fetch(statement("due_feeds"), 9, SECOND)
     assert due["host"] == host
+    assert not due["busy"]
+    await town.pool.execute("INSERT INTO busy_hosts VALUES ($1, now(), now())", host)
+    [due] = await town.pool.fetch(statement("due_feeds"), 9, SECOND)
+    assert due["busy"]
+    assert (await take_turn(town.pool, feed_id, SECOND)).wait > timedelta()
 
 
 def test_a_big_host_takes_turns_with_the_others() -> None:

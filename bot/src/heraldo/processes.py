@@ -21,6 +21,7 @@ from heraldo.telegram_api import open_bot
 from heraldo_sync import housekeeping
 from heraldo_sync.choices import ChoiceStore
 from heraldo_sync.fetch import Fetcher
+from heraldo_sync.hosts import HOST_QUEUE, limit_hosts
 from heraldo_sync.housekeeping import keep_house
 from heraldo_sync.messages import DELIVERY_QUEUE
 from heraldo_sync.outbox import Outbox
@@ -31,8 +32,14 @@ from heraldo_sync.tasks import SCHEDULE_QUEUE, SYNC_QUEUE, sync_feed, tick
 
 logger = logging.getLogger(__name__)
 
-# How many tasks of a queue one worker process runs at once.
-QUEUES: Mapping[str, int] = {SYNC_QUEUE: 20, DELIVERY_QUEUE: 30, REQUEST_QUEUE: 5}
+# How many tasks of a queue one worker process runs at once. Hosts with many feeds have places of
+# their own, so that they never take those of the others.
+QUEUES: Mapping[str, int] = {
+    SYNC_QUEUE: 20,
+    HOST_QUEUE: 20,
+    DELIVERY_QUEUE: 30,
+    REQUEST_QUEUE: 5,
+}
 TASKS: Sequence[Task[...]] = (sync_feed, deliver_task, subscribe_request, check_request)
 POOL_SIZE = 12
 # A delivery that is set aside waits for the tick to find it; a busy target may see many kills.
@@ -65,6 +72,7 @@ async def open_services(settings: Settings, dsn: str) -> AsyncIterator[Services]
             parser=await stack.enter_async_context(Parser()),
             interval=settings.interval,
             longest=settings.longest_interval,
+            host_interval=settings.fetch_limits.between,
             rsshub=settings.rsshub_base_url,
             retention=settings.retention,
             sender=Sender(bot),
@@ -94,6 +102,7 @@ async def run_worker(services: Services, queues: Mapping[str, int], stop: Stop) 
 
 async def run_scheduler(services: Services, stop: Stop) -> None:
     """Ticks every interval until it is asked to stop. Any number of these is safe."""
+    await limit_hosts(services.queue)
     worker = Worker(
         PostgresStore(services.pool),
         tasks=[tick, keep_house],

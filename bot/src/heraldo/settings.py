@@ -58,7 +58,7 @@ class Settings(BaseSettings):
         default=86400, ge=1, le=86400, description="The same for a feed that is silent for long."
     )
     host_requests_per_second: float = Field(
-        default=10, gt=0, le=1000, description="How often one host is asked, by each worker."
+        default=10, gt=0, le=1000, description="How often one host is asked for its feeds."
     )
     retention_days: float = Field(
         default=30,

@@ -36,7 +36,8 @@ class Readers(Protocol):
 class SyncServices:
     """The pool, the queue, the two that read feeds, and how feeds are checked.
 
-    A feed is checked every ``interval`` at most and, if it works, every ``longest`` at least.
+    A feed is checked every ``interval`` at most and, if it works, every ``longest`` at least; a
+    host with many feeds is asked every ``host_interval`` at most, by all workers together.
     ``rsshub`` is the base address of an RSSHub for sites without feeds.
     """
 
@@ -46,6 +47,7 @@ class SyncServices:
     parser: Parser
     interval: timedelta = timedelta(seconds=60)
     longest: timedelta = timedelta(days=1)
+    host_interval: timedelta = timedelta()
     retention: timedelta = timedelta(days=30)
     rules: Rules = field(default_factory=Rules)
     network: Network = field(default_factory=Network)

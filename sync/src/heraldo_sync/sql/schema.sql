@@ -198,3 +198,11 @@ CREATE UNLOGGED TABLE host_holds (
     host text PRIMARY KEY,
     held_until timestamptz NOT NULL
 );
+
+-- Hosts that have more feeds due than they may be asked for at once. free_at: the next moment that
+-- the tick gives to a check; asked_at: when the last check asked, or will. Not logged, as above.
+CREATE UNLOGGED TABLE busy_hosts (
+    host text PRIMARY KEY,
+    free_at timestamptz NOT NULL,
+    asked_at timestamptz NOT NULL DEFAULT 'epoch'
+) WITH (fillfactor = 50);

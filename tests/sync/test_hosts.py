@@ -1,0 +1,304 @@
+"""How often all workers together ask a host that has many feeds, and what others see of that."""
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from datetime import timedelta
+
+import asyncpg
+import pytest
+from crowd import Crowd
+from hypothesis import given
+from hypothesis import strategies as st
+
+from colmillo import PostgresStore, Queue, Worker
+from colmillo.store import State
+from colmillo.testing import drain
+from heraldo_sync.addresses import AddressPolicy
+from heraldo_sync.database import Pool
+from heraldo_sync.fetch import Fetcher
+from heraldo_sync.hosts import HOST_QUEUE, PATIENCE, TOGETHER, key_of, limit_hosts, take_turn
+from heraldo_sync.limits import Limits
+from heraldo_sync.parse import Parser
+from heraldo_sync.services import SyncServices
+from heraldo_sync.spreading import Due, Moment, moments, part
+from heraldo_sync.statements import statement
+from heraldo_sync.tasks import SYNC_QUEUE, enqueue_due, sync_feed, tick
+
+MINUTE = timedelta(minutes=1)
+SECOND = timedelta(seconds=1)
+MACHINE = AddressPolicy.parse("127.0.0.0/8")
+SLOW = "127.0.0.1"
+# A stalled host must not time out while others are counted.
+PATIENT = Limits(read=MINUTE, total=MINUTE)
+
+
+@pytest.fixture
+async def services(pool: Pool, queue: Queue) -> AsyncIterator[SyncServices]:
+    async with Fetcher(MACHINE) as fetcher, Parser(workers=1) as parser:
+        yield SyncServices(
+            pool=pool, queue=queue, fetcher=fetcher, parser=parser, rng=random.Random(1)
+        )
+
+
+def due(*feeds: tuple[int, str], busy: str = "") -> list[Due]:
+    return [Due(feed_id=number, host=host, busy=host in busy) for number, host in feeds]
+
+
+def test_hosts_with_few_due_feeds_go_at_once_and_those_with_many_do_not() -> None:
+    feeds = due((1, "a"), (2, "b"), (3, "b"), (4, "c"), (5, "b"), (6, "c"), (7, "d"), busy="d")
+    plain, others = part(feeds, Counter(), together=2)
+    assert [feed.feed_id for feed in plain] == [1, 4, 6]
+    assert others == {"b": [2, 3, 5], "d": [7]}
+
+
+def test_a_host_is_counted_from_batch_to_batch() -> None:
+    met = Counter[str]()
+    assert part(due((1, "a"), (2, "a")), met, together=2)[1] == {}
+    plain, others = part(due((3, "a"), (4, "b")), met, together=2)
+    assert [feed.feed_id for feed in plain] == [4]
+    assert others == {"a": [3]}
+
+
+@given(
+    st.lists(st.lists(st.tuples(st.sampled_from("abcdef"), st.booleans()))),
+    st.integers(1, 3),
+)
+def test_every_feed_is_in_one_part_and_few_of_a_host_go_at_once(
+    batches: list[list[tuple[str, bool]]], together: int
+) -> None:
+    met, gone = Counter[str](), Counter[str]()
+    number = 0
+    for batch in batches:
+        feeds = []
+        for host, busy in batch:
+            number += 1
+            feeds.append(Due(feed_id=number, host=host, busy=busy))
+        plain, others = part(feeds, met, together=together)
+        gone.update(feed.host for feed in plain)
+        parted = [feed.feed_id for feed in plain] + [one for ids in others.values() for one in ids]
+        assert sorted(parted) == [feed.feed_id for feed in feeds]
+        assert list(others) == sorted(others)
+        assert not {feed.host for feed in plain} & others.keys()
+    assert not gone or max(gone.values()) <= together
+
+
+def test_moments_of_a_host_are_apart_and_those_of_hosts_are_mixed() -> None:
+    given_moments = moments({"a": [1, 2], "b": [3, 4]}, {"a": SECOND, "b": 2 * SECOND}, SECOND)
+    assert given_moments == [
+        Moment(feed_id=1, host="a", wait=SECOND),
+        Moment(feed_id=3, host="b", wait=2 * SECOND),
+        Moment(feed_id=2, host="a", wait=2 * SECOND),
+        Moment(feed_id=4, host="b", wait=3 * SECOND),
+    ]
+
+
+def test_a_name_too_long_for_a_key_keeps_its_end() -> None:
+    assert key_of("a.test") == "a.test"
+    assert key_of("x" * 300 + ".test") == "x" * 195 + ".test"
+
+
+async def fill(pool: Pool, host: str, feeds: int) -> None:
+    await pool.executemany(
+        "INSERT INTO feeds (url, next_check_at) VALUES ($1, now() - interval '1 second')",
+        [(f"https://{host}/{number}",) for number in range(feeds)],
+    )
+
+
+async def queued(pool: Pool) -> list[tuple[str, str | None, int]]:
+    """Queue, key and seconds from the enqueueing to the run of every task, in order."""
+    rows = await pool.fetch(
+        "SELECT queue, concurrency_key,"
+        " round(extract(epoch FROM run_at - enqueued_at))::integer AS wait"
+        " FROM colmillo.tasks ORDER BY run_at, id"
+    )
+    return [(row["queue"], row["concurrency_key"], row["wait"]) for row in rows]
+
+
+async def test_the_tick_spreads_a_hosts_feeds_and_goes_on_after_the_last(
+    services: SyncServices, pool: Pool
+) -> None:
+    slowly = replace(services, host_interval=10 * SECOND)
+    await fill(pool, "few.test", 2)
+    await fill(pool, "many.test", 4)
+    assert await enqueue_due(slowly) == 6
+    assert await queued(pool) == [
+        *[(SYNC_QUEUE, None, 0)] * 2,
+        *[(HOST_QUEUE, "many.test", seconds) for seconds in (0, 10, 20, 30)],
+    ]
+    waits = await pool.fetch(
+        "SELECT round(extract(epoch FROM next_check_at - now()) / 10)::integer AS tens"
+        " FROM feeds ORDER BY id"
+    )
+    assert [row["tens"] for row in waits] == [6, 6, 6, 7, 8, 9]
+    # Known as busy: a single feed goes the same way now, after those that are there already.
+    await pool.execute("DELETE FROM colmillo.tasks WHERE queue = $1", SYNC_QUEUE)
+    await pool.execute("INSERT INTO feeds (url) VALUES ('http://me@many.test:81/new')")
+    assert await enqueue_due(slowly) == 1
+    assert (await queued(pool))[-1] == (HOST_QUEUE, "many.test", 40)
+
+
+async def test_a_feed_that_still_waits_for_its_moment_is_not_queued_twice(
+    services: SyncServices, pool: Pool, store: PostgresStore
+) -> None:
+    await fill(pool, "many.test", 5)
+    for _ in range(3):
+        await pool.execute("UPDATE feeds SET next_check_at = now()")
+        assert await enqueue_due(services) == 5
+    assert (await store.counts())[HOST_QUEUE, State.WAITING] == 5
+
+
+async def test_a_host_is_busy_until_no_feed_of_it_was_due_for_a_day(
+    services: SyncServices, pool: Pool
+) -> None:
+    await fill(pool, "many.test", 3)
+    await enqueue_due(services)
+    await pool.execute(statement("forget_busy_hosts"))
+    assert await pool.fetchval("SELECT host FROM busy_hosts") == "many.test"
+    await pool.execute("UPDATE busy_hosts SET free_at = free_at - interval '25 hours'")
+    await pool.execute(statement("forget_busy_hosts"))
+    assert await pool.fetchval("SELECT count(*) FROM busy_hosts") == 0
+
+
+async def test_turns_are_apart_whoever_takes_them(pool: Pool) -> None:
+    feed_id = await pool.fetchval(
+        "INSERT INTO feeds (url) VALUES ('https://many.test/') RETURNING id"
+    )
+    free = await take_turn(pool, feed_id, MINUTE)
+    assert (free.wait, free.taken) == (timedelta(), True)
+    await pool.execute("INSERT INTO busy_hosts (host, free_at) VALUES ('many.test', now())")
+
+    async def take() -> int:
+        row = await pool.fetchrow(statement("take_turn"), feed_id, MINUTE, timedelta(hours=1))
+        assert row is not None
+        assert row["taken"]
+        wait: timedelta = row["wait"]
+        return round(wait / MINUTE)
+
+    assert sorted(await asyncio.gather(*(take() for _ in range(20)))) == list(range(20))
+    late = await take_turn(pool, feed_id, MINUTE)
+    assert (round(late.wait / MINUTE), late.taken) == (20, False)
+    assert (await take_turn(pool, feed_id, MINUTE)).wait > 19 * MINUTE > PATIENCE
+
+
+@asynccontextmanager
+async def working(services: SyncServices, dsn: str, *, slots: int) -> AsyncIterator[None]:
+    """Two workers that share nothing but the database, as two processes would."""
+    async with AsyncExitStack() as stack:
+        await limit_hosts(services.queue)
+        for seed in (1, 2):
+            pool = await stack.enter_async_context(asyncpg.create_pool(dsn, min_size=1, max_size=6))
+            fetcher = await stack.enter_async_context(Fetcher(MACHINE, limits=PATIENT))
+            store = PostgresStore(pool)
+            own = replace(
+                services,
+                pool=pool,
+                queue=Queue(store),
+                fetcher=fetcher,
+                rng=random.Random(seed),
+            )
+            worker = Worker(
+                store,
+                tasks=[sync_feed],
+                queues={SYNC_QUEUE: slots, HOST_QUEUE: slots},
+                resources=own,
+            )
+            running = asyncio.create_task(worker.run())
+            stack.push_async_callback(_stop, worker, running)
+        yield
+
+
+async def _stop(worker: Worker, running: asyncio.Task[None]) -> None:
+    worker.stop()
+    await running
+
+
+async def test_a_slow_host_with_a_thousand_feeds_holds_nobody_up_and_has_its_turn_itself(
+    services: SyncServices, dsn: str
+) -> None:
+    """Not timed: the others are all answered before the slow host has answered at all."""
+    others = [f"127.0.1.{number}" for number in range(1, 101)]
+    busy = "127.0.2.1"
+    async with Crowd([SLOW]) as crowd:
+        await crowd.add(services.pool, SLOW, 1000)
+        for other in others:
+            await crowd.add(services.pool, other, 1)
+        await crowd.add(services.pool, busy, 20)
+        met = Counter[str]()
+        while await enqueue_due(services, met=met):
+            pass
+        async with working(services, dsn, slots=4):
+            await crowd.met(lambda: crowd.asked[busy] == 20 and crowd.asked.keys() >= {*others})
+            assert crowd.asked[SLOW] == crowd.most[SLOW] == TOGETHER
+            crowd.release()
+            await crowd.met(lambda: crowd.asked[SLOW] == 1000)
+    assert crowd.most[SLOW] == TOGETHER
+    assert crowd.most[busy] <= TOGETHER
+    assert crowd.repeats == {}
+
+
+async def test_a_check_costs_one_statement_more_if_its_host_is_busy_and_none_if_not(
+    services: SyncServices, pool: Pool, store: PostgresStore, dsn: str
+) -> None:
+    ours = {statement(name): name for name in ("feed", "feed_failed", "take_turn")}
+    seen: list[str] = []
+
+    async def watch(connection: asyncpg.Connection) -> None:
+        connection.add_query_logger(lambda query: seen.append(ours.get(query.query, "other")))
+
+    async with (
+        Crowd() as crowd,
+        asyncpg.create_pool(dsn, min_size=1, max_size=3, init=watch) as watched,
+    ):
+        await crowd.add(pool, "127.0.1.1", 2)
+        await crowd.add(pool, "127.0.2.1", 3)
+        await enqueue_due(services)
+        own = replace(services, pool=watched)
+        for queue, feeds in ((SYNC_QUEUE, 2), (HOST_QUEUE, 3)):
+            await drain(store, tasks=[sync_feed], queues=[queue], resources=own)
+            counted = Counter(seen)
+            seen.clear()
+            assert counted["feed"] == counted["feed_failed"] == feeds
+            assert counted["take_turn"] == (feeds if queue == HOST_QUEUE else 0)
+            # BEGIN and COMMIT, and what the pool does to a connection it takes back.
+            assert counted["other"] % feeds == 0
+        assert crowd.asked == {"127.0.1.1": 2, "127.0.2.1": 3}
+
+
+async def test_a_check_whose_turn_is_far_away_comes_again_and_asks_nobody(
+    services: SyncServices, pool: Pool, store: PostgresStore
+) -> None:
+    slowly = replace(services, host_interval=MINUTE)
+    async with Crowd() as crowd:
+        await crowd.add(pool, "127.0.2.1", 3)
+        await enqueue_due(slowly)
+        await pool.execute("UPDATE colmillo.tasks SET run_at = now()")
+        await pool.execute("UPDATE busy_hosts SET asked_at = now()")
+        drained = await drain(store, tasks=[sync_feed], resources=slowly)
+        assert crowd.asked == {}
+    assert len(drained.attempts) == len(drained.waiting) == 3
+    assert await pool.fetchval("SELECT min(run_at) - now() FROM colmillo.tasks") > MINUTE / 2
+
+
+async def test_the_tick_task_spreads_and_forgets(
+    services: SyncServices, pool: Pool, store: PostgresStore
+) -> None:
+    await fill(pool, "many.test", 3)
+    await pool.execute("INSERT INTO busy_hosts VALUES ('old.test', now() - interval '2 days')")
+    await services.queue.enqueue(tick.new())
+    await drain(store, tasks=[tick], queues=["schedule"], resources=services, raise_failures=True)
+    assert (await store.counts())[HOST_QUEUE, State.WAITING] == 3
+    assert [row["host"] for row in await pool.fetch("SELECT host FROM busy_hosts")] == ["many.test"]
+
+
+@pytest.mark.parametrize("between", [timedelta(), SECOND])
+async def test_a_check_at_its_moment_does_not_wait(pool: Pool, between: timedelta) -> None:
+    feed_id = await pool.fetchval("INSERT INTO feeds (url) VALUES ('https://a.test/') RETURNING id")
+    await pool.execute(
+        "INSERT INTO busy_hosts VALUES ('a.test', now(), now() - $1::interval)", between
+    )
+    turn = await take_turn(pool, feed_id, between)
+    assert (turn.wait, turn.taken) == (timedelta(), True)
