@@ -13,6 +13,8 @@ from datetime import timedelta
 from heraldo_sync.database import Connection
 from heraldo_sync.health import Moving, Step, after_failed_check, has_moved
 from heraldo_sync.holding import hold
+from heraldo_sync.hub_store import keep_hub
+from heraldo_sync.hubs import announced
 from heraldo_sync.identity import Verdict, posts, reconcile
 from heraldo_sync.model import Failed, Fetched, NotModified, Reason
 from heraldo_sync.moving import settle_move
@@ -133,6 +135,7 @@ async def keep_reading(
     held = locked.seen and await _must_be_held(connection, feed_id, reading, verdict)
     entry_ids = await add_entries(connection, feed_id, verdict.new)
     await remember_items(connection, feed_id, reading.items)
+    await keep_hub(connection, feed_id, announced(reading.fetched, reading.parsed), locked.hub)
     if locked.stale:
         shown = [*verdict.known, *entry_ids]
         await mark_shown(connection, feed_id, shown, reading.familiar)
@@ -160,6 +163,7 @@ async def keep_reading(
             rng=services.rng,
             quiet=timedelta() if entry_ids else locked.quiet,
             longest=services.longest,
+            delivered=locked.delivered if services.public_url else None,
         ),
         validators=reading.fetched.validators,
         permanent_url=reading.fetched.permanent_url,
@@ -221,6 +225,7 @@ async def _keep_unchanged(
             rng=services.rng,
             quiet=feed.quiet,
             longest=services.longest,
+            delivered=feed.delivered if services.public_url else None,
         ),
         validators=answer.validators,
         permanent_url=answer.permanent_url,

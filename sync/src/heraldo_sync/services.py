@@ -37,7 +37,8 @@ class SyncServices:
     """The pool, the queue, the two that read feeds, and how feeds are checked.
 
     A feed is checked every ``interval`` at most and, if it works, every ``longest`` at least.
-    ``rsshub`` is the base address of an RSSHub for sites without feeds.
+    ``rsshub`` is the base address of an RSSHub for sites without feeds. ``public_url`` is where
+    hubs reach us; without it no hub is ever asked.
     """
 
     pool: Pool
@@ -50,4 +51,5 @@ class SyncServices:
     rules: Rules = field(default_factory=Rules)
     network: Network = field(default_factory=Network)
     rsshub: str | None = None
+    public_url: str | None = None
     rng: random.Random = field(default_factory=random.Random)

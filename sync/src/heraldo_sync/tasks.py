@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from colmillo import Backoff, Context, task
 from heraldo_sync.check import check_feed
+from heraldo_sync.hub_store import note_missed
 from heraldo_sync.messages import deliver_target
 from heraldo_sync.schedule import in_turns
 from heraldo_sync.services import SyncServices
@@ -27,7 +28,9 @@ STRANDED_AFTER = timedelta(minutes=2)
 )
 async def sync_feed(ctx: Context[SyncServices], feed_id: int) -> None:
     """Checks one feed. Unique: a feed still queued or running is not queued twice."""
-    await check_feed(ctx.resources, feed_id)
+    new = await check_feed(ctx.resources, feed_id)
+    if new and ctx.resources.public_url:
+        await note_missed(ctx.resources.pool, feed_id)
 
 
 @task(name="tick", queue=SCHEDULE_QUEUE, unique=True, max_attempts=1)
