@@ -1,5 +1,6 @@
 """Which hub a feed has: in headers, in XML, in JSON, and in what hostile feeds say."""
 
+import asyncio
 import hmac
 import json
 import random
@@ -18,6 +19,7 @@ from heraldo_sync.addresses import AddressPolicy
 from heraldo_sync.fetch import Fetcher
 from heraldo_sync.hubs import Announcement, announced, link_header
 from heraldo_sync.json_feed import parse_json_feed
+from heraldo_sync.limits import Limits
 from heraldo_sync.model import Failed, Fetched, ParsedFeed, Reason
 from heraldo_sync.schedule import MAX_DELIVERED, after_success
 from heraldo_sync.signatures import Signature
@@ -239,6 +241,7 @@ class Forms:
     """Remembers the forms it was sent."""
 
     def __init__(self) -> None:
+        self.over = asyncio.Event()
         self.got: list[tuple[str, dict[str, str]]] = []
         application = web.Application()
         application.router.add_route("*", "/{what}", self.answer)
@@ -259,6 +262,9 @@ class Forms:
                 return web.Response(status=302, headers={"Location": "/ok"})
             case "busy":
                 return web.Response(status=503, headers={"Retry-After": "90"})
+            case "stall":
+                await self.over.wait()
+                return web.Response(status=202)
             case "endless":
                 response = web.StreamResponse(status=202)
                 await response.prepare(request)
@@ -278,6 +284,7 @@ async def forms() -> AsyncIterator[Forms]:
     forms = Forms()
     async with forms.server:
         yield forms
+        forms.over.set()
 
 
 async def test_forms_are_sent_by_the_guarded_way(forms: Forms) -> None:
@@ -305,6 +312,14 @@ async def test_forms_are_sent_by_the_guarded_way(forms: Forms) -> None:
     assert inside.reason is Reason.FORBIDDEN_ADDRESS
     assert isinstance(busy, Failed)
     assert busy.retry_after == timedelta(seconds=90)
+
+
+async def test_a_hub_that_does_not_answer_is_given_up(forms: Forms) -> None:
+    limits = Limits(total=timedelta(milliseconds=50))
+    async with Fetcher(AddressPolicy.parse("127.0.0.1"), limits=limits) as fetcher:
+        answer = await fetcher.post(str(forms.server.make_url("/stall")), {"hub.mode": "subscribe"})
+    assert isinstance(answer, Failed)
+    assert answer.reason is Reason.TIMEOUT
 
 
 async def test_a_hub_inside_our_network_is_not_asked(forms: Forms) -> None:
