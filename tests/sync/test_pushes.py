@@ -44,6 +44,8 @@ async def test_what_is_pushed_is_fetched_at_once(scene: Scene) -> None:
     await scene.work(PUSH_QUEUE)
     assert (await scene.town.sent_to(await scene.town.chat(1)))[-1] == f"blog post {number}"
     assert await scene.looks() == []
+    # Only the new item was read; the hub is named all the same.
+    assert (await scene.row(feed_id))["announced"]
 
 
 async def test_a_path_in_the_public_address(town: Town, store: PostgresStore) -> None:
