@@ -58,6 +58,29 @@ CREATE TABLE feed_items (
 )
     """,
     """
+CREATE TABLE websub (
+    feed_id bigint PRIMARY KEY REFERENCES feeds ON DELETE CASCADE,
+    hub text NOT NULL,
+    topic text NOT NULL,
+    key text NOT NULL UNIQUE,
+    secret text NOT NULL,
+    announced boolean NOT NULL DEFAULT true,
+    asked text CHECK (asked IN ('subscribe', 'unsubscribe')),
+    asked_at timestamptz,
+    base text,
+    tries integer NOT NULL DEFAULT 0,
+    try_at timestamptz NOT NULL DEFAULT now(),
+    expires_at timestamptz,
+    trusted boolean NOT NULL DEFAULT false,
+    pushed_at timestamptz,
+    looked_at timestamptz,
+    fruitless integer NOT NULL DEFAULT 0
+)
+    """,
+    """
+CREATE INDEX websub_due ON websub (try_at)
+    """,
+    """
 CREATE TABLE entries (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     feed_id bigint NOT NULL REFERENCES feeds ON DELETE CASCADE,

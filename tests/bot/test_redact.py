@@ -19,6 +19,7 @@ SECRETS = (TOKEN, "s3cr3t")
         (f"https://h/file/bot{TOKEN}/f.jpg", "https://h/file/bot<token>/f.jpg"),
         ("postgresql://me:s3cr3t@db:5432/x", "postgresql://db:5432/x"),
         ("https://me:s3@cr3t@e.org/a@b", "https://e.org/a@b"),
+        ("https://h/x/websub/" + "Ab-_" * 10 + "?a", "https://h/x/websub/<key>?a"),
         ("mail a@b.org at 12:30, https://e.org/@user", None),
         ("/bottle/5 12:30:45", None),
     ],

@@ -104,6 +104,20 @@ def test_a_proxy_is_a_secret(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
     assert "hunter2" not in str(caught.value)
 
 
+def test_a_public_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Settings.read().listen is None
+    monkeypatch.setenv("PUBLIC_URL", "https://example.org:8443/bot/")
+    monkeypatch.setenv("LISTEN_PORT", "9000")
+    listen = Settings.read().listen
+    assert listen is not None
+    assert (listen.host, listen.port) == ("127.0.0.1", 9000)
+    assert listen.public_url == "https://example.org:8443/bot"
+    for wrong in ("example.org", "https://me:pw@x.org", "https://x.org/?a", "https://x.org/{key}"):
+        monkeypatch.setenv("PUBLIC_URL", wrong)
+        with pytest.raises(BadSettings, match="PUBLIC_URL: is no web address"):
+            Settings.read()
+
+
 def test_an_rsshub_s_address(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RSSHUB_BASE_URL", "http://rsshub.lan:1200/base/")
     assert Settings.read().rsshub_base_url == "http://rsshub.lan:1200/base"

@@ -95,6 +95,15 @@ async def test_a_feed_comes_by_the_proxy(proxy: str, asked: Asked) -> None:
     assert asked.lines == ["GET http://public.example/feed?a=1"]
 
 
+async def test_a_hub_is_asked_by_the_proxy_too(proxy: str, asked: Asked) -> None:
+    async with fetcher(proxy) as by:
+        assert await by.post("http://public.example/hub", {"hub.mode": "subscribe"}) == 200
+        inside = await by.post("http://inside.example/hub", {"hub.mode": "subscribe"})
+    assert isinstance(inside, Failed)
+    assert inside.reason is Reason.FORBIDDEN_ADDRESS
+    assert asked.lines == ["POST http://public.example/hub"]
+
+
 @pytest.mark.parametrize(
     "url",
     [

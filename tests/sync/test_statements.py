@@ -50,6 +50,10 @@ async def full(pool: Pool) -> Pool:
         " SELECT s.id, s.target_id, e.id, CASE WHEN e.id % 10 = 0 THEN 'waiting' ELSE 'sent' END"
         " FROM subscriptions s JOIN entries e USING (feed_id)"
     )
+    await pool.execute(
+        "INSERT INTO websub (feed_id, hub, topic, key, secret, try_at)"
+        " SELECT id, 'h', 't', id, 's', next_check_at FROM feeds"
+    )
     await pool.execute("ANALYZE")
     return pool
 
@@ -73,6 +77,11 @@ async def nodes(pool: Pool, name: str, *arguments: object) -> list[dict[str, Any
 
 HOT = [
     ("due_feeds", (100, timedelta(seconds=30)), "feeds_due"),
+    ("due_hubs", (100,), "websub_due"),
+    ("feed", (7,), "websub_pkey"),
+    ("lock_feed", (7, timedelta(days=7)), "websub_pkey"),
+    ("pushed_to", ("7",), "websub_key_key"),
+    ("note_push", ("7",), "websub_key_key"),
     ("waiting_deliveries", (7, 20), "deliveries_waiting"),
     ("has_waiting", (7,), "deliveries_waiting"),
     ("lock_targets_of_feed", (7,), "subscriptions_feed"),
@@ -82,7 +91,7 @@ HOT = [
     ("remembered", (7, [bytes(32)], [1]), "entries_key"),
     ("remembered", (7, [bytes(32)], [1]), "entries_likeness"),
 ]
-LARGE = {"feeds", "entries", "deliveries", "subscriptions"}
+LARGE = {"feeds", "entries", "deliveries", "subscriptions", "websub"}
 
 
 async def test_the_hot_ones_use_their_indexes(full: Pool) -> None:

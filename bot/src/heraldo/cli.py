@@ -26,6 +26,7 @@ from heraldo.services import Services
 from heraldo.settings import Settings
 from heraldo.stopping import Stop, on_signals
 from heraldo.terminal_mode import run_in_terminal
+from heraldo.web.listening import listening
 from heraldo_sync.errors import InvalidUrl, ParserUnavailable
 from heraldo_sync.inspection import Inspection, inspect
 from heraldo_sync.urls import normalise
@@ -51,18 +52,20 @@ def run() -> None:
         return
 
     async def work(services: Services, stop: Stop) -> None:
-        await run_everything(make_application(settings, services), services, stop)
+        async with listening(services):
+            await run_everything(make_application(settings, services), services, stop)
 
     _serve(settings, work, prepare=True)
 
 
 @main.command()
 def bot() -> None:
-    """Only takes commands; scheduler and workers run elsewhere."""
+    """Only takes commands, and serves PUBLIC_URL; scheduler and workers run elsewhere."""
     settings = _settings(token=True)
 
     async def work(services: Services, stop: Stop) -> None:
-        await serve(make_application(settings, services), services, stop)
+        async with listening(services):
+            await serve(make_application(settings, services), services, stop)
 
     _serve(settings, work)
 

@@ -23,6 +23,7 @@ from heraldo_sync.choices import ChoiceStore
 from heraldo_sync.fetch import Fetcher
 from heraldo_sync.hosts import HOST_QUEUE, limit_hosts
 from heraldo_sync.housekeeping import keep_house
+from heraldo_sync.hub_tasks import PUSH_QUEUE, ask_due_hubs, ask_hub, look_at_pushed
 from heraldo_sync.messages import DELIVERY_QUEUE
 from heraldo_sync.outbox import Outbox
 from heraldo_sync.pace import Pace
@@ -37,10 +38,18 @@ logger = logging.getLogger(__name__)
 QUEUES: Mapping[str, int] = {
     SYNC_QUEUE: 20,
     HOST_QUEUE: 20,
+    PUSH_QUEUE: 10,
     DELIVERY_QUEUE: 30,
     REQUEST_QUEUE: 5,
 }
-TASKS: Sequence[Task[...]] = (sync_feed, deliver_task, subscribe_request, check_request)
+TASKS: Sequence[Task[...]] = (
+    sync_feed,
+    look_at_pushed,
+    ask_hub,
+    deliver_task,
+    subscribe_request,
+    check_request,
+)
 POOL_SIZE = 12
 # A delivery that is set aside waits for the tick to find it; a busy target may see many kills.
 # The same in every process, as each of them rescues the tasks of all.
@@ -74,6 +83,8 @@ async def open_services(settings: Settings, dsn: str) -> AsyncIterator[Services]
             longest=settings.longest_interval,
             host_interval=settings.fetch_limits.between,
             rsshub=settings.rsshub_base_url,
+            public_url=settings.public_url,
+            listen=settings.listen,
             retention=settings.retention,
             sender=Sender(bot),
             replies=Replies(bot),
@@ -103,18 +114,21 @@ async def run_worker(services: Services, queues: Mapping[str, int], stop: Stop) 
 async def run_scheduler(services: Services, stop: Stop) -> None:
     """Ticks every interval until it is asked to stop. Any number of these is safe."""
     await limit_hosts(services.queue)
+    schedules = [
+        Every("tick", services.interval, tick.new()),
+        Every("keep_house", housekeeping.EVERY, keep_house.new()),
+    ]
+    if services.public_url is not None:
+        schedules.append(Every("hubs", services.interval, ask_due_hubs.new()))
     worker = Worker(
         PostgresStore(services.pool),
-        tasks=[tick, keep_house],
+        tasks=[tick, keep_house, ask_due_hubs],
         # Two: keeping house may take a while, and the tick must not wait for it.
         queues={SCHEDULE_QUEUE: 2},
         resources=services,
         lease=services.lease,
         max_crashes=MAX_CRASHES,
-        schedules=[
-            Every("tick", services.interval, tick.new()),
-            Every("keep_house", housekeeping.EVERY, keep_house.new()),
-        ],
+        schedules=schedules,
     )
     stop.on_ask(worker.stop)
     await worker.run()

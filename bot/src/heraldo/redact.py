@@ -1,4 +1,4 @@
-"""Keeps secrets out of logs and replies: bot tokens, and user names and passwords in URLs."""
+"""Keeps secrets out of logs and replies: bot tokens, callbacks, users and passwords in URLs."""
 
 import logging
 import re
@@ -9,6 +9,8 @@ _SECRETS = (
     # As the Bot API's addresses hold it, then on its own.
     (re.compile(r"(/bot)\d+:[^/\s\"']+"), r"\1<token>"),
     (re.compile(r"\b\d{3,}:[A-Za-z0-9_-]{20,}"), "<token>"),
+    # The part of a callback's address that only its hub knows.
+    (re.compile(r"(/websub/)[\w-]{20,}"), r"\1<key>"),
     # Up to the last "@" before the path: a password may hold one.
     (re.compile(r"(?<=://)[^/\s?#\"'<>]+@"), ""),
 )

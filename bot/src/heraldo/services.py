@@ -6,6 +6,7 @@ from datetime import timedelta
 from heraldo.limits import SendLimits
 from heraldo.replies import Replies
 from heraldo.sender import Sender
+from heraldo.web.server import Listen
 from heraldo_sync.choices import ChoiceStore
 from heraldo_sync.outbox import Outbox
 from heraldo_sync.pace import Pace
@@ -15,7 +16,7 @@ from heraldo_sync.subscriptions import Subscriptions
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services(SyncServices):
-    """The sync's services, and the way out to Telegram."""
+    """The sync's services, and the way out to Telegram. ``listen``: where HTTP is served."""
 
     sender: Sender
     replies: Replies
@@ -24,4 +25,5 @@ class Services(SyncServices):
     subscriptions: Subscriptions
     choices: ChoiceStore
     limits: SendLimits = field(default_factory=SendLimits)
+    listen: Listen | None = None
     lease: timedelta = timedelta(seconds=20)

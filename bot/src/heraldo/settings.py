@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from heraldo.errors import BadSettings
 from heraldo.limits import SendLimits
+from heraldo.web.server import Listen
 from heraldo_sync.addresses import AddressPolicy
 from heraldo_sync.limits import Limits
 from heraldo_sync.proxy import Proxy
@@ -80,6 +81,14 @@ class Settings(BaseSettings):
         default_factory=lambda: AddressPolicy.parse(""),
         description="Hosts, addresses or networks to fetch from without the proxy.",
     )
+    public_url: Annotated[str | None, Unset] = Field(
+        default=None,
+        description="Where the internet reaches this bot; hubs then tell it of new posts at once.",
+    )
+    listen_host: str = Field(
+        default="127.0.0.1", description="The address to serve PUBLIC_URL at, if that is set."
+    )
+    listen_port: int = Field(default=8080, ge=1, le=65535, description="The same for the port.")
     telegram_messages_per_second: float = Field(
         default=30, gt=0, le=1000, description="The limit of the Bot API server you use."
     )
@@ -138,6 +147,15 @@ class Settings(BaseSettings):
             )
         return value.rstrip("/") if value else None
 
+    @field_validator("public_url")
+    @classmethod
+    def _is_public(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"https?://[\w.:\[\]-]+(/[\w./~-]*)?", value):
+            raise ValueError(
+                "is no web address with a plain path; it looks like https://bot.example.org"
+            )
+        return value.rstrip("/") if value else None
+
     @field_validator("database_url")
     @classmethod
     def _is_postgres(cls, value: SecretStr | None) -> SecretStr | None:
@@ -183,6 +201,13 @@ class Settings(BaseSettings):
         if self.feed_proxy is None:
             return None
         return Proxy(url=self.feed_proxy.get_secret_value(), bypass=self.feed_proxy_bypass)
+
+    @property
+    def listen(self) -> Listen | None:
+        """Where to listen, if anybody is to reach us."""
+        if self.public_url is None:
+            return None
+        return Listen(host=self.listen_host, port=self.listen_port, public_url=self.public_url)
 
     @property
     def limits(self) -> SendLimits:

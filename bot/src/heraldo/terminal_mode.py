@@ -49,6 +49,8 @@ async def run_in_terminal(settings: Settings) -> None:
                     "telegram_bot_token": SecretStr(server.token),
                     "telegram_api_url": server.base_url,
                     "owner_telegram_id": person.id,
+                    # Hubs know the bot itself by that address.
+                    "public_url": None,
                 }
             )
             await migrate(dsn)

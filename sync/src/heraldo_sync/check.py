@@ -13,6 +13,8 @@ from datetime import datetime, timedelta
 from heraldo_sync.database import Connection
 from heraldo_sync.health import Moving, Step, after_failed_check, has_moved
 from heraldo_sync.holding import hold
+from heraldo_sync.hub_store import keep_hub
+from heraldo_sync.hubs import announced
 from heraldo_sync.identity import Verdict, posts, reconcile
 from heraldo_sync.model import Failed, Fetched, NotModified, Reason
 from heraldo_sync.moving import settle_move
@@ -135,6 +137,7 @@ async def keep_reading(
     held = locked.seen and await _must_be_held(connection, feed_id, reading, verdict)
     entry_ids = await add_entries(connection, feed_id, verdict.new)
     await remember_items(connection, feed_id, reading.items)
+    await keep_hub(connection, feed_id, announced(reading.fetched, reading.parsed), locked.hub)
     if locked.stale:
         shown = [*verdict.known, *entry_ids]
         await mark_shown(connection, feed_id, shown, reading.familiar)
@@ -162,6 +165,7 @@ async def keep_reading(
             skip=reading.parsed.skip,
             quiet=timedelta() if entry_ids else locked.quiet,
             now=locked.now,
+            delivered=locked.delivered,
         ),
         validators=reading.fetched.validators,
         permanent_url=reading.fetched.permanent_url,
@@ -185,6 +189,7 @@ def _next_check(
     ttl: timedelta | None,
     skip: SkipTimes | None,
     quiet: timedelta,
+    delivered: timedelta | None,
     now: datetime,
 ) -> timedelta:
     delay = after_success(
@@ -194,6 +199,7 @@ def _next_check(
         rng=services.rng,
         quiet=quiet,
         longest=services.longest,
+        delivered=delivered if services.public_url else None,
     )
     return when_awake(delay, skip, now=now, longest=services.longest, rng=services.rng)
 
@@ -244,6 +250,7 @@ async def _keep_unchanged(
             skip=feed.skip,
             quiet=feed.quiet,
             now=feed.now,
+            delivered=feed.delivered,
         ),
         validators=answer.validators,
         permanent_url=answer.permanent_url,

@@ -6,18 +6,19 @@ Nothing a server does makes `Fetcher.fetch` raise; what went wrong is a `Failed`
 import asyncio
 import base64
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from types import TracebackType
-from urllib.parse import quote
+from typing import Any, TypeVar
+from urllib.parse import quote, urlencode
 
 import aiohttp
 import yarl
 from aiohttp.abc import AbstractResolver
 
 from colmillo.clock import Clock, SystemClock
-from heraldo_sync import failures, http_hints, urls
+from heraldo_sync import failures, http_hints, hubs, urls
 from heraldo_sync.addresses import AddressPolicy, GuardedConnector, SystemResolver
 from heraldo_sync.body import (
     ACCEPTED_ENCODINGS,
@@ -43,8 +44,12 @@ _ACCEPT = (
 )
 _PERMANENT = frozenset({301, 308})
 _REDIRECTS = _PERMANENT | {302, 303, 307}
+_REDIRECTS_WITH_BODY = frozenset({307, 308})
 _TOO_OFTEN = 429
 _ASKS_TO_WAIT = frozenset({_TOO_OFTEN, 503})
+_FORM = "application/x-www-form-urlencoded"
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,8 +153,20 @@ class Fetcher:
         `NotModified` comes back only if validators were sent. Credentials in the address go to
         its own origin alone, whatever redirects say.
         """
+        return await self._spoken_for(url, self._follow(url, validators or Validators()))
+
+    async def post(self, url: str, form: Mapping[str, str]) -> int | Failed:
+        """Sends a form, and returns the status of the answer if that is 2xx.
+
+        The form goes along with 307 and 308 redirects, but never from https to http. The
+        answer's body is not read.
+        """
+        return await self._spoken_for(url, self._send(url, urlencode(form).encode("ascii")))
+
+    async def _spoken_for(self, url: str, asking: Coroutine[Any, Any, T]) -> T | Failed:
+        """What goes wrong while asking, as a value."""
         try:
-            return await self._follow(url, validators or Validators())
+            return await asking
         except InvalidUrl as error:
             return failures.invalid_url(str(error))
         except HostBusy:
@@ -184,6 +201,44 @@ class Fetcher:
             current = answer.location
             permanent = permanent and answer.permanent
         return failures.too_many_redirects(self._limits.redirects)
+
+    async def _send(self, url: str, form: bytes) -> int | Failed:
+        """The same for a form, which only redirects of the newer kind take along."""
+        current = urls.parse(url)
+        left = self._limits.total.total_seconds()
+        patience = Patience(self._limits.turn.total_seconds())
+        for _ in range(self._limits.redirects + 1):
+            async with self._turns.turn(current.host, patience):
+                started = self._clock.monotonic()
+                async with asyncio.timeout(max(left, 0.0)):
+                    answer = await self._post(current, form)
+                left -= self._clock.monotonic() - started
+            if not isinstance(answer, _Redirect):
+                return answer
+            target = urls.parse(answer.location)
+            if current.scheme == "https" and target.scheme != "https":
+                return failures.bad_redirect(308 if answer.permanent else 307)
+            current = target
+        return failures.too_many_redirects(self._limits.redirects)
+
+    async def _post(self, target: urls.Url, form: bytes) -> int | Failed | _Redirect:
+        session, proxy = await self._way(target)
+        response = await session.post(
+            yarl.URL(str(target.without_credentials()), encoded=True),
+            data=form,
+            headers={**_headers(target, Validators()), "Content-Type": _FORM},
+            allow_redirects=False,
+            proxy=proxy,
+        )
+        async with response:
+            if not response.content.at_eof():
+                response.close()
+            if response.status in _REDIRECTS_WITH_BODY:
+                return _redirect(response, target)
+            if 200 <= response.status < 300:
+                return response.status
+            wait = http_hints.retry_after(response.headers, self._clock.now())
+            return failures.bad_status(response.status, wait)
 
     async def _ask(
         self, url: str, validators: Validators
@@ -247,6 +302,7 @@ class Fetcher:
             content_type=http_hints.content_type(headers),
             validators=http_hints.validators(headers),
             fresh_for=http_hints.fresh_for(headers, now),
+            link=hubs.link_header(headers.getall("Link", [])),
         )
 
     async def _body(self, response: aiohttp.ClientResponse) -> bytes | Failed:

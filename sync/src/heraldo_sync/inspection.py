@@ -2,7 +2,6 @@
 
 import json
 import random
-import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from heraldo_sync import charset, fields, gate
 from heraldo_sync.addresses import AddressPolicy
 from heraldo_sync.detect import Kind, detect, unicode_encoding
 from heraldo_sync.fetch import Exchange, Fetcher
+from heraldo_sync.hubs import announced
 from heraldo_sync.identity import Post, posts
 from heraldo_sync.model import Failed, ParsedEntry
 from heraldo_sync.parse import Parser
@@ -21,11 +21,10 @@ from heraldo_sync.reading import Reading
 from heraldo_sync.schedule import MAX_DELAY, MAX_TTL, after_failure, after_success
 from heraldo_sync.skip_times import when_awake
 from heraldo_sync.subscribing import Choices, Found, look
+from heraldo_sync.urls import display
 
 _HUGE = 1_000_000
 _TOMORROW = timedelta(days=1)
-_HUB_LINK = re.compile(rb"<(?:[\w.-]{1,30}:)?link\b(?=[^>]{0,1000}?\srel\s*=\s*[\"']?hub\b)")
-_HUB_WINDOW = 65_536
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,9 +97,8 @@ async def inspect(
     wait: NextCheck | None = None
     match found:
         case Found():
-            last = exchanges[-1] if exchanges else None
             bounds = interval, longest
-            result = facts(found, last, bounds=bounds, now=clock.now(), rng=rng)
+            result = facts(found, bounds=bounds, now=clock.now(), rng=rng)
         case Failed():
             result = found
             wait = _after_failure(found, interval, rng)
@@ -111,13 +109,12 @@ async def inspect(
 
 def facts(
     found: Found,
-    answer: Exchange | None,
     *,
     bounds: tuple[timedelta, timedelta],
     now: datetime,
     rng: random.Random,
 ) -> FeedFacts:
-    """What there is to say of a feed that was read; ``answer`` is the one it came with.
+    """What there is to say of a feed that was read.
 
     ``bounds`` are the shortest and the longest time between two checks.
     """
@@ -130,21 +127,13 @@ def facts(
         encoding=encoding(reading.fetched.body, reading.fetched.content_type),
         partial=gate.unpack(reading.items) is not None,
         next_check=_after_success(reading, bounds, now, rng),
-        warnings=tuple(_warnings(reading, entries, now, answer)),
+        warnings=tuple(_warnings(reading, entries, now)),
     )
 
 
 def basis(entry: ParsedEntry) -> str:
     """What an entry is known by."""
     return "guid" if entry.guid else "link" if entry.link else "content"
-
-
-def hub(body: bytes, link_headers: Iterable[str] = ()) -> bool:
-    """Whether a feed names a WebSub hub, in a header or near its beginning (W3C WebSub §4)."""
-    if any(re.search(r";\s*rel\s*=\s*\"?hub\b", header[:2000], re.I) for header in link_headers):
-        return True
-    head = body[:_HUB_WINDOW]
-    return bool(_HUB_LINK.search(head) or re.search(rb"\"hubs\"\s*:\s*\[\s*\{", head))
 
 
 def encoding(body: bytes, content_type: str | None) -> str:
@@ -190,9 +179,7 @@ def _after_failure(failed: Failed, interval: timedelta, rng: random.Random) -> N
     return NextCheck(delay=delay, why=why)
 
 
-def _warnings(
-    reading: Reading, entries: tuple[Post, ...], now: datetime, answer: Exchange | None
-) -> Iterable[str]:
+def _warnings(reading: Reading, entries: tuple[Post, ...], now: datetime) -> Iterable[str]:
     parsed, body = reading.parsed, reading.fetched.body
     count = len(reading.entries)
     if not count:
@@ -213,9 +200,12 @@ def _warnings(
         yield "No ETag and no Last-Modified: every check has to load the whole feed."
     if not parsed.title:
         yield "The feed has no title; its address is shown instead."
-    headers = answer.headers if answer is not None else {}
-    if hub(body, [value for name, value in headers.items() if name.lower() == "link"]):
-        yield "The feed names a WebSub hub, which tells of new posts at once."
+    named = announced(reading.fetched, parsed)
+    if named is not None:
+        yield (
+            f"The feed has a WebSub hub, {display(named.hub)}, which tells of new posts at once "
+            "if PUBLIC_URL is set."
+        )
 
 
 def _about_identities(entries: tuple[ParsedEntry, ...], kept: int) -> Iterable[str]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from heraldo_sync import fields
+from heraldo_sync.hubs import MAX_HUBS
 from heraldo_sync.model import ParsedEntry, ParsedFeed
 
 _VERSION = re.compile(r"https?://(?:www\.)?jsonfeed\.org/version/(1(?:\.\d)?)/?", re.IGNORECASE)
@@ -41,7 +42,19 @@ def parse_json_feed(body: bytes, base: str) -> ParsedFeed | None:
         link=fields.link(document.get("home_page_url"), base),
         entries=fields.saying_something(entries),
         malformed=found is None or len(entries) < len(items[: fields.MAX_ENTRIES]),
+        hubs=_hubs(document.get("hubs"), base),
+        topic=fields.link(document.get("feed_url"), base),
     )
+
+
+def _hubs(value: object, base: str) -> tuple[str, ...]:
+    """The hubs that speak WebSub; the other kind there is, rssCloud, is not ours."""
+    addresses = [
+        fields.link(hub.get("url"), base)
+        for hub in _objects(value)
+        if str(hub.get("type", "")).lower() == "websub"
+    ]
+    return tuple(filter(None, addresses))[:MAX_HUBS]
 
 
 def _entry(item: Json, base: str, feed_author: str | None) -> ParsedEntry:

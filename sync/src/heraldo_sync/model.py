@@ -52,6 +52,8 @@ class ParsedFeed:
     that the document broke its format's rules and was read as well as could be. ``separable``
     says that every item of the document is here and would read the same without the others.
     ``ttl`` is the feed's own wish for the time between two checks, ``skip`` when it wants none.
+    ``hubs`` and ``topic`` are the addresses of its WebSub hubs and its own, as the document has
+    them, absolute.
     """
 
     format: str
@@ -62,6 +64,8 @@ class ParsedFeed:
     separable: bool = False
     ttl: timedelta | None = None
     skip: SkipTimes | None = None
+    hubs: tuple[str, ...] = ()
+    topic: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +90,8 @@ class Fetched:
     """A response with a body. ``url`` is the final one, after redirects.
 
     ``permanent_url`` is set when the whole redirect chain was permanent (301, 308).
-    ``fresh_for`` is what Cache-Control or Expires promised.
+    ``fresh_for`` is what Cache-Control or Expires promised. ``link`` is the Link header if it
+    speaks of a hub.
     """
 
     url: str
@@ -95,6 +100,7 @@ class Fetched:
     validators: Validators = field(default_factory=Validators)
     permanent_url: str | None = None
     fresh_for: timedelta | None = None
+    link: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,8 @@ from heraldo_sync.model import Failed
 MAX_DELAY = timedelta(days=1)
 MAX_HOLD = timedelta(minutes=15)
 MAX_TTL = timedelta(hours=1)
+# How long a feed is left to its hub; a hub that falls silent makes its next post so late.
+MAX_DELIVERED = timedelta(hours=1)
 _TOO_OFTEN = 429
 _LIVELY = 4
 _SLOWING = 0.6
@@ -32,17 +34,19 @@ def after_success(
     rng: random.Random,
     quiet: timedelta = timedelta(),
     longest: timedelta = MAX_DELAY,
+    delivered: timedelta | None = None,
 ) -> timedelta:
     """Returns the time until the next check of a feed that could be read.
 
     ``interval`` is how often we would like to ask, up to a tenth sooner; a feed that has been
     ``quiet`` for long gets more (`by_silence`). The server's promise (``fresh_for``) and the
     feed's wish (``ttl``, of which an hour counts at most) can only make it longer, never longer
-    than a day.
+    than a day. So can a hub that tells us what is new for so long (``delivered``), up to an hour.
     """
     interval = by_silence(interval, quiet=quiet, longest=longest)
     jitter = _JITTER * rng.random()
     wishes = [fresh_for or timedelta(), min(ttl or timedelta(), MAX_TTL)]
+    wishes.append(min(delivered or timedelta(), MAX_DELIVERED, longest))
     return min(max(interval * (1 - jitter), *(wish * (1 + jitter) for wish in wishes)), MAX_DELAY)
 
 

@@ -38,7 +38,8 @@ class SyncServices:
 
     A feed is checked every ``interval`` at most and, if it works, every ``longest`` at least; a
     host with many feeds is asked every ``host_interval`` at most, by all workers together.
-    ``rsshub`` is the base address of an RSSHub for sites without feeds.
+    ``rsshub`` is the base address of an RSSHub for sites without feeds. ``public_url`` is where
+    hubs reach us; without it no hub is ever asked.
     """
 
     pool: Pool
@@ -52,4 +53,5 @@ class SyncServices:
     rules: Rules = field(default_factory=Rules)
     network: Network = field(default_factory=Network)
     rsshub: str | None = None
+    public_url: str | None = None
     rng: random.Random = field(default_factory=random.Random)

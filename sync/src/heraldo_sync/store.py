@@ -13,6 +13,7 @@ import asyncpg
 from colmillo import Queue
 from heraldo_sync.database import Connection
 from heraldo_sync.health import Ailing, Moving
+from heraldo_sync.hub_store import KnownHub, known_hub
 from heraldo_sync.identity import Edit, Post, Remembered
 from heraldo_sync.messages import deliver_target
 from heraldo_sync.model import Failed, ParsedEntry, Validators
@@ -36,7 +37,8 @@ class StoredFeed:
     ``told`` is whether its subscribers know that it fails. ``ttl`` and ``skip`` are the wishes
     that it last expressed, ``quiet`` how long it has brought nothing new, ``held`` how much longer
     its host wants to be left alone. ``items`` is what `heraldo_sync.gate` packed of the items that
-    it showed. ``now`` is the database's time when it was loaded.
+    it showed. ``delivered`` is for how long its hub can be counted on to tell what is new, ``now``
+    the database's time when it was loaded.
     """
 
     id: int
@@ -53,13 +55,15 @@ class StoredFeed:
     quiet: timedelta = timedelta()
     held: timedelta | None = None
     items: bytes | None = None
+    delivered: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LockedFeed:
     """A feed that nobody else may add entries to. The fields are as in `StoredFeed`.
 
-    ``stale`` is whether the entries that it shows must be marked again.
+    ``stale`` is whether the entries that it shows must be marked again, ``hub`` what is stored
+    of its hub.
     """
 
     seen: bool
@@ -67,6 +71,8 @@ class LockedFeed:
     quiet: timedelta
     stale: bool
     now: datetime
+    hub: KnownHub | None = None
+    delivered: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +114,7 @@ async def load_feed(connection: Connection, feed_id: int) -> StoredFeed | None:
         quiet=row["quiet"],
         held=row["held"],
         items=row["items"],
+        delivered=row["delivered"],
     )
 
 
@@ -132,6 +139,8 @@ async def lock_feed(connection: Connection, feed_id: int) -> LockedFeed | None:
         quiet=row["quiet"],
         stale=row["stale"],
         now=row["now"],
+        hub=known_hub(row),
+        delivered=row["delivered"],
     )
 
 

@@ -6,6 +6,7 @@ from datetime import timedelta
 from colmillo import Backoff, Context, Snooze, task
 from heraldo_sync.check import check_feed
 from heraldo_sync.hosts import HOST_QUEUE, TOGETHER, give_moments, key_of, postpone, take_turn
+from heraldo_sync.hub_store import note_missed
 from heraldo_sync.messages import deliver_target
 from heraldo_sync.schedule import in_turns
 from heraldo_sync.services import SyncServices
@@ -38,7 +39,9 @@ async def sync_feed(ctx: Context[SyncServices], feed_id: int) -> Snooze | None:
             return Snooze(turn.wait + services.interval * services.rng.random())
         if turn.wait:
             await ctx.clock.sleep(turn.wait.total_seconds())
-    await check_feed(services, feed_id)
+    new = await check_feed(services, feed_id)
+    if new and services.public_url:
+        await note_missed(services.pool, feed_id)
     return None
 
 

@@ -42,6 +42,8 @@ def encode(answer: ParsedFeed | Failed) -> bytes:
             "separable": answer.separable,
             "ttl": answer.ttl.total_seconds() if answer.ttl else None,
             "skip": answer.skip.bits if answer.skip else None,
+            "hubs": answer.hubs,
+            "topic": answer.topic,
             "entries": [_encode_entry(entry) for entry in answer.entries],
         }
     return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
@@ -66,6 +68,8 @@ def decode(payload: bytes) -> ParsedFeed | Failed:
             separable=bool(document["separable"]),
             ttl=timedelta(seconds=float(ttl)) if ttl is not None else None,
             skip=SkipTimes.from_bits(int(skip)) if skip is not None else None,
+            hubs=tuple(str(hub) for hub in document["hubs"]),
+            topic=_text(document["topic"]),
             entries=tuple(_decode_entry(entry) for entry in document["entries"]),
         )
     except (ValueError, TypeError, KeyError, RecursionError, OverflowError) as error:

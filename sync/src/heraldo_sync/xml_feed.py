@@ -15,6 +15,7 @@ from heraldo_sync import fields
 from heraldo_sync.charset import declared_charset, in_bytes, repaired, without_entities
 from heraldo_sync.expat import TooMuch, Watch, watching
 from heraldo_sync.foreign_dates import foreign_date
+from heraldo_sync.hubs import MAX_HUBS
 from heraldo_sync.model import Enclosure, ParsedEntry, ParsedFeed
 from heraldo_sync.skip_times import skip_times
 
@@ -75,6 +76,8 @@ def parse_xml_feed(body: bytes, base: str, content_type: str | None) -> ParsedFe
         separable=watch.separable and not malformed and watch.entries == len(items) == len(entries),
         ttl=_ttl(feed),
         skip=skip_times(watch.skips),
+        hubs=_related(feed, "hub", base),
+        topic=next(iter(_related(feed, "self", base)), None),
     )
 
 
@@ -162,6 +165,16 @@ def _link(node: Node, base: str) -> str | None:
         if found:
             return found
     return None
+
+
+def _related(feed: Node, relation: str, base: str) -> tuple[str, ...]:
+    """Where the feed's own links of this relation lead; feedparser keeps one relation a link."""
+    addresses = [
+        fields.link(_text(item, "href"), base)
+        for item in _list(feed, "links")[:100]
+        if _text(item, "rel").strip().lower() == relation
+    ]
+    return tuple(filter(None, addresses))[:MAX_HUBS]
 
 
 def _author(node: Node) -> str | None:

@@ -47,6 +47,32 @@ CREATE TABLE feed_items (
     items bytea NOT NULL
 );
 
+-- Feeds that name a hub (W3C WebSub), and our subscription there. key is the secret part of the
+-- callback's address, base the rest of it; asked is what the hub has not confirmed yet, expires_at
+-- the end of the lease that it has. trusted: what was new last, it had told of. fruitless: how many
+-- looks that were taken because of pushes brought nothing, in a row.
+CREATE TABLE websub (
+    feed_id bigint PRIMARY KEY REFERENCES feeds ON DELETE CASCADE,
+    hub text NOT NULL,
+    topic text NOT NULL,
+    key text NOT NULL UNIQUE,
+    secret text NOT NULL,
+    announced boolean NOT NULL DEFAULT true,
+    asked text CHECK (asked IN ('subscribe', 'unsubscribe')),
+    asked_at timestamptz,
+    base text,
+    tries integer NOT NULL DEFAULT 0,
+    try_at timestamptz NOT NULL DEFAULT now(),
+    expires_at timestamptz,
+    trusted boolean NOT NULL DEFAULT false,
+    pushed_at timestamptz,
+    looked_at timestamptz,
+    fruitless integer NOT NULL DEFAULT 0
+);
+
+-- The tick looks for hubs to be asked, or asked again. Where nothing is wanted, at infinity.
+CREATE INDEX websub_due ON websub (try_at);
+
 -- What an entry is recognised by is in key, content and likeness (heraldo_sync.traits); several
 -- may share a key. The other fields are its latest version; revision counts the earlier ones.
 CREATE TABLE entries (
