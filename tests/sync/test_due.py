@@ -69,7 +69,7 @@ async def test_a_check_finds_its_hosts_hold_by_the_index(pool: Pool) -> None:
     feed_id = random.Random(1).randint(1, 2_000)
     told = await pool.fetchval(
         f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement('feed')}",
-        feed_id,
+        [feed_id],
     )
     found = json.loads(told)[0]["Plan"]
     assert not [node for node in nodes(found) if node["Node Type"] == "Seq Scan"]

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Protocol
 
 from colmillo import Queue
+from heraldo_sync.batches import Batches
 from heraldo_sync.database import Pool
 from heraldo_sync.fetch import Fetcher
 from heraldo_sync.health import Rules
@@ -37,7 +38,8 @@ class SyncServices:
     """The pool, the queue, the two that read feeds, and how feeds are checked.
 
     A feed is checked every ``interval`` at most and, if it works, every ``longest`` at least.
-    ``rsshub`` is the base address of an RSSHub for sites without feeds.
+    ``rsshub`` is the base address of an RSSHub for sites without feeds. ``batches`` are made of
+    the pool.
     """
 
     pool: Pool
@@ -51,3 +53,8 @@ class SyncServices:
     network: Network = field(default_factory=Network)
     rsshub: str | None = None
     rng: random.Random = field(default_factory=random.Random)
+    batches: Batches = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Frozen, so not by an assignment."""
+        object.__setattr__(self, "batches", Batches(self.pool))
