@@ -28,7 +28,7 @@ unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run test test-pgbouncer bench install check lint format reference lock image image-test clean
+.PHONY: help run test test-pgbouncer bench bench-sync install check lint format reference lock image image-test clean
 
 help: ## Lists these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ test-pgbouncer: $(STAMP) ## Runs the queue's tests behind a real PgBouncer (Debi
 
 bench: $(STAMP) ## Measures the queue beside its peers; see docs/benchmarks.md
 	@$(BIN)/python benchmarks/queue/run.py $(ARGS)
+
+bench-sync: $(STAMP) ## Measures the way of a feed, from the server to what is to be sent
+	@$(BIN)/python benchmarks/sync/run.py $(ARGS)
 
 install: $(STAMP) ## Makes .venv with the heraldo and colmillo commands
 	@echo 'Ready: $(BIN)/heraldo and $(BIN)/colmillo' >&2

@@ -159,6 +159,6 @@ async def test_a_check_finds_its_hosts_hold_by_the_index(pool: Pool) -> None:
     await pool.execute("VACUUM ANALYZE host_holds")
     feed_id = random.Random(1).randint(1, 2_000)
     async with pool.acquire() as connection:
-        found, touched = await explained(connection, "feed", feed_id)
+        found, touched = await explained(connection, "feed", [feed_id])
     assert not [node for node in nodes(found) if node["Node Type"] == "Seq Scan"]
     assert touched < 20

@@ -3,16 +3,18 @@
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from colmillo.testing import FakeClock
 from heraldo_sync.addresses import AddressPolicy
 from heraldo_sync.fetch import Fetcher
 from heraldo_sync.model import Failed, Fetched, Reason
-from heraldo_sync.tls import SessionContext
+from heraldo_sync.tls import PLACE_SECONDS, SessionContext
 
 # Made for these tests, as are the keys in it; the names are localhost, a.test and b.test.
 TLS = Path(__file__).parent.parent / "support" / "tls"
@@ -95,14 +97,26 @@ async def test_a_session_belongs_to_its_origin(serve: Serve) -> None:
 
 
 async def test_no_more_sessions_are_kept_than_allowed(serve: Serve) -> None:
+    """Those met first keep their places: in a round of many hosts they are met again first."""
     urls = [await serve(version) for version in VERSIONS]
     tls = trusting(limit=1)
     async with fetching(tls) as fetcher:
-        for url in urls:
-            await resumed(fetcher, url)
-        assert tls.kept == 1
+        found = [await resumed(fetcher, url) for url in (*urls, *urls, *urls)]
+    assert found == [False, False, True, False, True, False]
+    assert tls.kept == 1
+
+
+async def test_a_place_is_free_when_its_origin_was_not_met_for_long(serve: Serve) -> None:
+    urls = [await serve(version) for version in VERSIONS]
+    clock = FakeClock()
+    tls = SessionContext.for_clients(cafile=str(TLS / "ca.pem"), limit=1, clock=clock)
+    async with fetching(tls) as fetcher:
+        await resumed(fetcher, urls[0])
+        await clock.advance(timedelta(seconds=PLACE_SECONDS + 1))
+        assert not await resumed(fetcher, urls[1])
         assert await resumed(fetcher, urls[1])
         assert not await resumed(fetcher, urls[0])
+    assert tls.kept == 1
 
 
 async def test_a_certificate_is_still_checked(serve: Serve) -> None:

@@ -147,7 +147,7 @@ async def test_the_database_finds_the_host_that_the_fetcher_asks(town: Town, url
     )
     host = parse(normalise(url)).host
     await town.pool.execute(statement("hold_host"), host, timedelta(minutes=1))
-    [row] = await town.pool.fetch(statement("feed"), feed_id)
+    [row] = await town.pool.fetch(statement("feed"), [feed_id])
     assert row["held"] is not None
     [due] = await town.pool.fetch(statement("due_feeds"), 9, SECOND)
     assert due["host"] == host

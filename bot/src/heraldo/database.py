@@ -61,7 +61,7 @@ async def open_pool(dsn: str, *, size: int) -> AsyncIterator[Pool]:
     """
     try:
         pool = await asyncpg.create_pool(
-            dsn, min_size=1, max_size=size, timeout=15, command_timeout=30
+            dsn, min_size=1, max_size=size, timeout=15, command_timeout=30, reset=_leave_as_it_is
         )
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         raise DatabaseUnavailable(str(error)) from error
@@ -72,6 +72,14 @@ async def open_pool(dsn: str, *, size: int) -> AsyncIterator[Pool]:
             await asyncio.wait_for(pool.close(), 5)
         except TimeoutError:
             pool.terminate()
+
+
+async def _leave_as_it_is(_: object) -> None:
+    """Saves a round trip at every use of a connection.
+
+    Nothing that we do outlives its transaction: no setting, no lock, no cursor; who listens stops
+    listening. A transaction that was left open asyncpg undoes before it comes here.
+    """
 
 
 def alembic_config(dsn: str) -> Config:

@@ -10,6 +10,7 @@ import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from heraldo_sync.batches import Unchanged
 from heraldo_sync.database import Connection
 from heraldo_sync.health import Moving, Step, after_failed_check, has_moved
 from heraldo_sync.holding import hold
@@ -33,7 +34,6 @@ from heraldo_sync.store import (
     edit_entries,
     fan_out,
     history,
-    load_feed,
     lock_feed,
     mark_shown,
     record_failure,
@@ -56,8 +56,7 @@ class Kept:
 
 async def check_feed(services: SyncServices, feed_id: int) -> int:
     """Checks a feed once; returns how many entries were new. A feed that is gone is nothing."""
-    async with services.pool.acquire() as connection:
-        feed = await load_feed(connection, feed_id)
+    feed = await services.batches.load(feed_id)
     if feed is None:
         return 0
     if feed.held is not None:
@@ -67,23 +66,28 @@ async def check_feed(services: SyncServices, feed_id: int) -> int:
     if _is_no_fault(services, feed, answer):
         await _postpone(services, feed.id, services.interval)
         return 0
-    async with services.pool.acquire() as connection, connection.transaction():
-        match answer:
-            case Failed():
-                kept = await _keep_failure(services, connection, feed, answer)
-            case Reading():
-                kept = await keep_reading(services, connection, feed.id, answer)
-            case Familiar():
-                kept = await _keep_unchanged(
-                    services, connection, feed, answer.fetched, body_hash=answer.body_hash
-                )
-            case Fetched() | NotModified():
-                kept = await _keep_unchanged(services, connection, feed, answer)
+    kept = await _keep(services, feed, answer)
     if kept.moving is not None and has_moved(kept.moving, services.rules):
         await settle_move(
             services.pool, services.queue, feed.id, kept.moving.target, services.rules
         )
     return kept.new
+
+
+async def _keep(
+    services: SyncServices,
+    feed: StoredFeed,
+    answer: Reading | Familiar | Fetched | NotModified | Failed,
+) -> Kept:
+    match answer:
+        case Familiar(fetched=fetched, body_hash=body_hash):
+            return await _keep_unchanged(services, feed, fetched, body_hash=body_hash)
+        case Fetched() | NotModified():
+            return await _keep_unchanged(services, feed, answer)
+    async with services.pool.acquire() as connection, connection.transaction():
+        if isinstance(answer, Failed):
+            return await _keep_failure(services, connection, feed, answer)
+        return await keep_reading(services, connection, feed.id, answer)
 
 
 def _is_no_fault(
@@ -233,32 +237,45 @@ async def _must_be_held(
 
 async def _keep_unchanged(
     services: SyncServices,
-    connection: Connection,
     feed: StoredFeed,
     answer: Fetched | NotModified,
     *,
     body_hash: bytes | None = None,
 ) -> Kept:
     """An answer without the feed does not repeat the feed's own wish, which still stands."""
-    moving = await record_success(
-        connection,
-        feed.id,
-        next_check=_next_check(
-            services,
-            fresh_for=answer.fresh_for,
-            ttl=feed.ttl,
-            skip=feed.skip,
-            quiet=feed.quiet,
-            now=feed.now,
-            delivered=feed.delivered,
-        ),
-        validators=answer.validators,
-        permanent_url=answer.permanent_url,
-        body_hash=body_hash,
+    next_check = _next_check(
+        services,
+        fresh_for=answer.fresh_for,
+        ttl=feed.ttl,
+        skip=feed.skip,
+        quiet=feed.quiet,
+        delivered=feed.delivered,
+        now=feed.now,
     )
     if feed.told:
-        await _tell_that_it_works(services, connection, feed.id)
-    return Kept(moving=moving)
+        # That it works again is said in the transaction that makes it work.
+        async with services.pool.acquire() as connection, connection.transaction():
+            moving = await record_success(
+                connection,
+                feed.id,
+                next_check=next_check,
+                validators=answer.validators,
+                permanent_url=answer.permanent_url,
+                body_hash=body_hash,
+            )
+            await _tell_that_it_works(services, connection, feed.id)
+            return Kept(moving=moving)
+    return Kept(
+        moving=await services.batches.unchanged(
+            Unchanged(
+                feed_id=feed.id,
+                next_check=next_check,
+                validators=answer.validators,
+                permanent_url=answer.permanent_url,
+                body_hash=body_hash,
+            )
+        )
+    )
 
 
 async def _keep_failure(

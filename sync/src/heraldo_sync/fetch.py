@@ -28,6 +28,7 @@ from heraldo_sync.body import (
     read_body,
 )
 from heraldo_sync.errors import InvalidUrl
+from heraldo_sync.frugal import FrugalConnector
 from heraldo_sync.limits import Limits
 from heraldo_sync.model import Failed, Fetched, NotModified, Validators
 from heraldo_sync.proxy import Proxy, check_target
@@ -110,7 +111,7 @@ class Fetcher:
         if self._proxy is not None:
             # Without the guard: this one only ever connects to the operator's proxy.
             self._proxied = self._open(
-                aiohttp.TCPConnector(resolver=self._resolver, limit=0, ssl=self._tls)
+                FrugalConnector(resolver=self._resolver, limit=0, ssl=self._tls)
             )
         return self
 

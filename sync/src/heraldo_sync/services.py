@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Protocol
 
 from colmillo import Queue
+from heraldo_sync.batches import Batches
 from heraldo_sync.database import Pool
 from heraldo_sync.fetch import Fetcher
 from heraldo_sync.health import Rules
@@ -39,7 +40,7 @@ class SyncServices:
     A feed is checked every ``interval`` at most and, if it works, every ``longest`` at least; a
     host with many feeds is asked every ``host_interval`` at most, by all workers together.
     ``rsshub`` is the base address of an RSSHub for sites without feeds. ``public_url`` is where
-    hubs reach us; without it no hub is ever asked.
+    hubs reach us; without it no hub is ever asked. ``batches`` are made of the pool.
     """
 
     pool: Pool
@@ -55,3 +56,8 @@ class SyncServices:
     rsshub: str | None = None
     public_url: str | None = None
     rng: random.Random = field(default_factory=random.Random)
+    batches: Batches = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Frozen, so not by an assignment."""
+        object.__setattr__(self, "batches", Batches(self.pool))

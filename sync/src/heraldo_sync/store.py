@@ -96,9 +96,16 @@ class Failing:
 
 async def load_feed(connection: Connection, feed_id: int) -> StoredFeed | None:
     """The feed, or None when it is gone."""
-    row = await connection.fetchrow(statement("feed"), feed_id)
-    if row is None:
-        return None
+    return (await load_feeds(connection, [feed_id])).get(feed_id)
+
+
+async def load_feeds(connection: Connection, feed_ids: Sequence[int]) -> dict[int, StoredFeed]:
+    """Those of the feeds that are there, by id."""
+    rows = await connection.fetch(statement("feed"), feed_ids)
+    return {row["id"]: _stored(row) for row in rows}
+
+
+def _stored(row: asyncpg.Record) -> StoredFeed:
     return StoredFeed(
         id=row["id"],
         url=row["url"],

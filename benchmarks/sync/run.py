@@ -1,0 +1,242 @@
+"""Measures the whole way of a feed: queue, fetching over HTTPS, gates, parsing, Postgres.
+
+    python benchmarks/sync/run.py                      the cases, and `reader` beside them
+    python benchmarks/sync/run.py --quick              the same, small, to see that it works
+    python benchmarks/sync/run.py --cases five,all --processes 2
+    python benchmarks/sync/run.py growth               1,000 to 100,000 feeds in the table
+    python benchmarks/sync/run.py late                 how late feeds are that come due evenly
+    python benchmarks/sync/run.py memory               the whole bot with 10,000 feeds
+
+See docs/benchmarks.md for what the figures mean.
+"""
+
+import argparse
+import asyncio
+import json
+import resource
+import shutil
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import certificates
+from cases import CASES
+from peer import compare_reader
+from programs import HERE, Failed, Server, describe, program
+from report import tables
+from rounds import Bench, measure, memory
+from town import Town
+
+from heraldo.botapi import BotApiServer
+
+FIRST = "quiet"
+GROWTH = (1_000, 10_000, 100_000)
+CHATS = 200
+SOON = timedelta(seconds=5)
+A_MINUTE = timedelta(minutes=1)
+
+
+def arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    modes = ["cases", "growth", "late", "memory"]
+    parser.add_argument("mode", nargs="?", default="cases", choices=modes)
+    parser.add_argument("--cases", default=",".join(CASES), help="comma-separated")
+    parser.add_argument("--feeds", type=int, help="how many are due; by default 5,000 or 10,000")
+    parser.add_argument("--size", help='bytes of every feed (50,000), or "corpus"')
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--processes", type=int, default=1, help="worker processes")
+    parser.add_argument("--reader-feeds", type=int, default=500, help="0: without reader")
+    parser.add_argument("--limit", type=float, default=900, help="seconds for one round")
+    parser.add_argument("--environments", type=Path, default=HERE.parents[1] / ".venv-bench")
+    parser.add_argument("--folder", type=Path, help="where the database lies for the run")
+    parser.add_argument("--out", type=Path, default=HERE / "results")
+    parser.add_argument("--quick", action="store_true", help="small numbers, one round")
+    given = parser.parse_args()
+    given.size = 50_000 if given.size is None else None if given.size == "corpus" else given.size
+    given.size = None if given.size is None else int(given.size)
+    given.feeds = given.feeds or (10_000 if given.mode == "memory" else 5_000)
+    given.folder = Path(given.folder or tempfile.mkdtemp(prefix="heraldo-bench-")).resolve()
+    if given.quick:
+        given.feeds, given.rounds = 200, 1
+        given.reader_feeds = min(given.reader_feeds, 50)
+    return given
+
+
+@asynccontextmanager
+async def bench(
+    given: argparse.Namespace, folder: Path, interval: float = 3600
+) -> AsyncIterator[Bench]:
+    """Postgres, the feed server, a database without feeds, and the pipeline's processes."""
+    everything = given.mode == "memory"
+    async with AsyncExitStack() as stack:
+        server = await stack.enter_async_context(Server(folder / "server"))
+        keys = folder / "certificates"
+        keys.mkdir()
+        root = certificates.make(keys)
+        size = [] if given.size is None else ["--size", str(given.size)]
+        feeds = await stack.enter_async_context(
+            program(
+                "feed-server",
+                str(HERE / "feedserver.py"),
+                *("--certificates", str(keys), "--feeds", str(given.feeds), *size),
+                folder=folder,
+            )
+        )
+        dsn = server.dsn(await server.create())
+        api = await stack.enter_async_context(BotApiServer())
+        chats = [api.person(f"Reader {n}").id for n in range(CHATS)]
+        town = await Town.open(dsn, feeds.about["ports"], chats)
+        stack.push_async_callback(town.pool.close)
+        environment = {
+            "DATABASE_URL": dsn,
+            "TELEGRAM_BOT_TOKEN": api.token,
+            "TELEGRAM_API_URL": api.base_url,
+            "ALLOW_PRIVATE_ADDRESSES": "127.0.0.1",
+            "SYNC_INTERVAL_SECONDS": f"{interval:g}",
+            # The hosts are many; where a case has few, their pace is not what is measured.
+            "HOST_REQUESTS_PER_SECOND": "1000",
+        }
+        roles = ["everything" if everything else "both"] + ["worker"] * (given.processes - 1)
+        pipelines = [
+            await stack.enter_async_context(
+                program(
+                    f"pipeline-{number}",
+                    *(str(HERE / "pipeline.py"), role, "--root", str(root)),
+                    folder=folder,
+                    **environment,
+                )
+            )
+            for number, role in enumerate(roles)
+        ]
+        yield Bench(
+            server=server,
+            feeds=feeds,
+            pipelines=pipelines,
+            town=town,
+            folder=folder,
+            limit=given.limit,
+            sending=everything,
+        )
+
+
+async def cases(given: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    """Every case in every round, after a first reading of all feeds."""
+    found: dict[str, list[Any]] = {"first reading": []}
+    async with bench(given, folder) as equipment:
+        await equipment.town.grow(given.feeds)
+        found["first reading"].append(await attempt(equipment, FIRST, given.feeds))
+        for _ in range(given.rounds):
+            for name in given.cases.split(","):
+                found.setdefault(name, []).append(await attempt(equipment, name, given.feeds))
+        shutil.copy(folder / "lines.txt", given.out / "lines.txt")
+        about = await equipment.server.settings()
+        if given.reader_feeds:
+            found["reader"] = await compare_reader(equipment, given)
+    return {"rows": found, "postgres": about}
+
+
+async def attempt(equipment: Bench, name: str, due: int) -> dict[str, Any]:
+    """A round that fails is a result too."""
+    try:
+        result = await measure(equipment, CASES[name], due)
+    except Failed as error:
+        result = {"failed": {str(error): due}, "due": due}
+    line = {key: result[key] for key in ("per_minute", "ms_ours", "failed") if key in result}
+    say(f"{name}, {due} feeds: {line} {result.get('once', '')}")
+    return result
+
+
+async def growth(given: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    """The same round with ever more feeds in the table that are not due."""
+    found: dict[str, list[Any]] = {}
+    async with bench(given, folder) as equipment:
+        for size in (size for size in GROWTH if not given.quick or size <= given.feeds * 10):
+            due = min(given.feeds, size)
+            if due > equipment.town.feeds:
+                await equipment.town.grow(due)
+                await attempt(equipment, FIRST, due)
+            await equipment.town.grow(size, idle=True)
+            found[f"{size:,} feeds in the table"] = [
+                await attempt(equipment, "five", due) for _ in range(given.rounds)
+            ]
+        about = await equipment.server.settings()
+    return {"rows": found, "postgres": about}
+
+
+async def late(given: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    """Feeds that come due evenly over a minute, with the real schedule of a minute."""
+    async with bench(given, folder, 60) as equipment:
+        town, due = equipment.town, given.feeds
+        await town.grow(due)
+        # Nothing is due until all have been read once: the schedule runs already.
+        await attempt(equipment, FIRST, due)
+        begin, moments = await town.spread(due, A_MINUTE, SOON)
+        await equipment.feeds.ask("round", limit=600, changed=list(range(1, due + 1, 20)))
+        started = time.monotonic() - time.time() + begin.timestamp()
+        while (await equipment.feeds.ask("progress"))["asked"] < due:
+            await town.rest(1.0)
+            if time.monotonic() - started > given.limit:
+                raise Failed("not all feeds were asked in time")
+        told = await equipment.feeds.ask("told")
+        asked = {int(number): at for number, at in told["first"].items()}
+        lateness = sorted(
+            asked[n] - started - (moment - begin).total_seconds()
+            for n, moment in enumerate(moments, 1)
+        )
+        about = await equipment.server.settings()
+    row = {
+        "due": due,
+        "late_least": lateness[0],
+        "late_p50": lateness[due // 2],
+        "late_p99": lateness[int(due * 0.99) - 1],
+        "late_most": lateness[-1],
+    }
+    say(str(row))
+    return {"rows": {f"{due} feeds, one minute": [row]}, "postgres": about}
+
+
+async def whole_bot(given: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    """What ``heraldo run`` has resident at most while it serves so many feeds."""
+    found: dict[str, list[Any]] = {}
+    async with bench(given, folder) as equipment:
+        await equipment.town.grow(given.feeds)
+        for label, name in (("first reading", FIRST), ("five", "five"), ("all", "all")):
+            found[label] = [await attempt(equipment, name, given.feeds)]
+            say(f"{label}: {memory(equipment)}")
+        about = await equipment.server.settings()
+    return {"rows": found, "postgres": about}
+
+
+def say(text: str) -> None:
+    """Progress."""
+    print(f"{time.strftime('%H:%M:%S')} {text}", flush=True)
+
+
+async def main(given: argparse.Namespace) -> None:
+    """Measures and writes the results down."""
+    given.out.mkdir(parents=True, exist_ok=True)
+    folder: Path = given.folder
+    modes = {"cases": cases, "growth": growth, "late": late, "memory": whole_bot}
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    options = {key: str(value) for key, value in vars(given).items()}
+    try:
+        machine = describe(folder)
+        record = {"mode": given.mode, "options": options, "machine": machine, "files": files}
+        record |= await modes[given.mode](given, folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    name = f"{stamp}-{given.mode}"
+    (given.out / f"{name}.json").write_text(json.dumps(record, indent=1, default=str) + "\n")
+    (given.out / f"{name}.md").write_text(tables(record))
+    print(tables(record))
+    say(f"written to {given.out / name}.json and .md")
+
+
+if __name__ == "__main__":
+    asyncio.run(main(arguments()))

@@ -1,0 +1,39 @@
+-- Checks that went well and brought nothing new, of many feeds. They are locked in the order of
+-- their ids, as everything that locks several feeds does and waits for them.
+-- $1: feed ids, each once, and in the same order $2: next check in, $3: etags, $4: last modified,
+-- $5: body hashes (null keeps the stored one), $6: where only permanent redirects led
+WITH outcomes AS (
+    SELECT *
+    FROM unnest(
+        $1::bigint[], $2::interval[], $3::text[], $4::text[], $5::bytea[], $6::text[]
+    ) AS o (id, next_check, etag, last_modified, body_hash, leads_to)
+), held AS MATERIALIZED (
+    SELECT id FROM feeds WHERE id = ANY($1::bigint[]) ORDER BY id FOR NO KEY UPDATE
+)
+UPDATE feeds f SET
+    next_check_at = now() + o.next_check,
+    checked_at = now(),
+    succeeded_at = now(),
+    failures = 0,
+    failing_since = NULL,
+    gone_since = NULL,
+    ended_at = NULL,
+    last_reason = NULL,
+    last_error = NULL,
+    etag = o.etag,
+    last_modified = o.last_modified,
+    body_hash = coalesce(o.body_hash, f.body_hash),
+    moved_to = nullif(o.leads_to, f.url),
+    moved_since = CASE
+        WHEN o.leads_to IS NULL OR o.leads_to = f.url THEN NULL
+        WHEN f.moved_to = o.leads_to THEN f.moved_since
+        ELSE now()
+    END,
+    moved_seen = CASE
+        WHEN o.leads_to IS NULL OR o.leads_to = f.url THEN 0
+        WHEN f.moved_to = o.leads_to THEN f.moved_seen + 1
+        ELSE 1
+    END
+FROM held JOIN outcomes o USING (id)
+WHERE f.id = held.id
+RETURNING f.id, f.url, f.moved_to, f.moved_seen, now() - f.moved_since AS moved_for
