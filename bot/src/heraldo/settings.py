@@ -15,9 +15,10 @@ from heraldo.limits import SendLimits
 from heraldo_sync.addresses import AddressPolicy
 from heraldo_sync.limits import Limits
 from heraldo_sync.proxy import Proxy
+from heraldo_sync.vault import Vault
 
 TOKEN = re.compile(r"\d+:[A-Za-z0-9_-]{20,}")
-SECRETS = ("TELEGRAM_BOT_TOKEN", "DATABASE_URL", "FEED_PROXY")
+SECRETS = ("TELEGRAM_BOT_TOKEN", "DATABASE_URL", "FEED_PROXY", "SECRET_KEY")
 
 
 def _blank_is_unset(value: Any) -> Any:
@@ -50,6 +51,11 @@ class Settings(BaseSettings):
     heraldo_data_dir: Path = Field(
         default_factory=lambda: user_data_path("heraldo"),
         description="Where the embedded database lives.",
+    )
+    secret_key: Annotated[SecretStr | None, Unset] = Field(
+        default=None,
+        description="Locks private feeds' passwords away; from `heraldo new-key`. "
+        "Several, with commas between: the first locks, all open.",
     )
     sync_interval_seconds: float = Field(
         default=60, ge=1, le=86400, description="How often a lively feed is checked."
@@ -152,6 +158,13 @@ class Settings(BaseSettings):
             Proxy(url=value.get_secret_value())
         return value
 
+    @field_validator("secret_key")
+    @classmethod
+    def _is_a_key(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            Vault(_keys(value))
+        return value
+
     @field_validator("allow_private_addresses", "feed_proxy_bypass", mode="before")
     @classmethod
     def _is_a_policy(cls, value: object) -> object:
@@ -185,6 +198,11 @@ class Settings(BaseSettings):
         return Proxy(url=self.feed_proxy.get_secret_value(), bypass=self.feed_proxy_bypass)
 
     @property
+    def keys(self) -> tuple[str, ...]:
+        """The keys for private feeds, the current one first; none if they are not set."""
+        return _keys(self.secret_key) if self.secret_key is not None else ()
+
+    @property
     def limits(self) -> SendLimits:
         """How fast messages may go out."""
         return SendLimits(
@@ -206,6 +224,10 @@ def _secrets_from_files(problems: list[str]) -> dict[str, Any]:
         except OSError as error:
             problems.append(f"{name}_FILE: {error.strerror}")
     return given
+
+
+def _keys(value: SecretStr) -> tuple[str, ...]:
+    return tuple(re.split(r"[\s,]+", value.get_secret_value().strip(", \t\r\n")))
 
 
 def _line(problem: dict[str, Any]) -> str:

@@ -5,6 +5,7 @@ None holds an address, so none can hold a secret.
 """
 
 import ssl
+from dataclasses import replace
 from datetime import timedelta
 from socket import EAI_AGAIN, gaierror
 
@@ -17,8 +18,8 @@ from heraldo_sync.model import Failed, Reason
 _STATUS = {
     400: "The server did not accept the request (400). Check the address.",
     401: (
-        "The server asks for a password (401). Put it into the address: "
-        "https://user:password@example.org/feed.xml"
+        "The server asks for a password (401). Put it into the address, as in "
+        "https://user:password@example.org/feed.xml, or send a header below it."
     ),
     402: "The server asks for a payment (402), so this bot cannot read this address.",
     403: (
@@ -139,6 +140,45 @@ def bad_status(status: int, retry_after: timedelta | None = None) -> Failed:
         message=_STATUS.get(status) or _status_class(status),
         status=status,
         retry_after=retry_after,
+    )
+
+
+def of_private(failed: Failed, *, sent: bool) -> Failed:
+    """The same failure of a private feed; ``sent`` says whether its headers were sent along."""
+    refused = failed.status in (401, 403)
+    again = "If its password, cookie or key has changed, /subscribe to it again with the new one."
+    if refused and not sent:
+        message = (
+            f"The server redirects to another one, which asks for a login ({failed.status}). "
+            "Private headers are sent only to the server that they were given for, and what was "
+            "given for https is not for http, nor the reverse. Open the address in a browser and "
+            "send the one that it ends at, with its headers."
+        )
+    elif failed.status == 401:
+        message = (
+            "The server does not accept the private headers of this feed (401): they are wrong or "
+            f"have expired. {again}"
+        )
+    elif refused:
+        message = (
+            "The server refuses to show this page (403): the private headers of this feed are "
+            f"wrong or have expired, or it lets no bots in. {again}"
+        )
+    elif failed.reason is Reason.NOT_A_FEED:
+        message = f"{failed.message} Perhaps it asks to log in. {again}"
+    else:
+        return failed
+    return replace(failed, message=message)
+
+
+def locked() -> Failed:
+    """The private headers of a feed cannot be decrypted."""
+    return Failed(
+        reason=Reason.LOCKED,
+        message=(
+            "The key that this feed's private headers are locked with is missing. "
+            "If you run this bot, set SECRET_KEY to it; else /subscribe again with the headers."
+        ),
     )
 
 

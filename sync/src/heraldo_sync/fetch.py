@@ -4,7 +4,6 @@ Nothing a server does makes `Fetcher.fetch` raise; what went wrong is a `Failed`
 """
 
 import asyncio
-import base64
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -28,6 +27,7 @@ from heraldo_sync.body import (
 from heraldo_sync.errors import InvalidUrl
 from heraldo_sync.limits import Limits
 from heraldo_sync.model import Failed, Fetched, NotModified, Validators
+from heraldo_sync.private import Private, login_of
 from heraldo_sync.proxy import Proxy, check_target
 from heraldo_sync.tls import SessionContext, port_of_connection
 from heraldo_sync.turns import HostBusy, HostTurns, Patience
@@ -48,7 +48,7 @@ _ASKS_TO_WAIT = frozenset({429, 503})
 class _Redirect:
     """``location`` is absolute and canonical."""
 
-    location: str
+    location: urls.Url
     permanent: bool
 
 
@@ -138,15 +138,21 @@ class Fetcher:
             await self._resolver.close()
 
     async def fetch(
-        self, url: str, validators: Validators | None = None
+        self, url: str, validators: Validators | None = None, *, private: Private | None = None
     ) -> Fetched | NotModified | Failed:
         """Asks for a page; with ``validators`` the server may answer that it has not changed.
 
-        `NotModified` comes back only if validators were sent. Credentials in the address go to
-        its own origin alone, whatever redirects say.
+        `NotModified` comes back only if validators were sent. They are sent to the origin alone
+        that they are from, and ``private`` headers (or the address's own credentials) to the one
+        that they were given for, whatever redirects say.
         """
         try:
-            return await self._follow(url, validators or Validators())
+            start = urls.parse(url)
+            return await self._follow(
+                start.without_credentials(),
+                validators or Validators(),
+                private or login_of(start),
+            )
         except InvalidUrl as error:
             return failures.invalid_url(str(error))
         except HostBusy:
@@ -162,45 +168,56 @@ class Fetcher:
                 failed = failures.not_understood()
             return failed
 
-    async def _follow(self, url: str, validators: Validators) -> Fetched | NotModified | Failed:
+    async def _follow(
+        self, start: urls.Url, validators: Validators, private: Private | None
+    ) -> Fetched | NotModified | Failed:
         """Every redirect is a request of its own: normalised, checked, and timed together."""
-        current = urls.normalise(url)
+        current = start
         permanent = True
         left = self._limits.total.total_seconds()
         patience = Patience(self._limits.turn.total_seconds())
         for hop in range(self._limits.redirects + 1):
-            async with self._turns.turn(urls.parse(current).host, patience):
+            async with self._turns.turn(current.host, patience):
                 started = self._clock.monotonic()
                 async with asyncio.timeout(max(left, 0.0)):
-                    answer = await self._ask(current, validators)
+                    answer = await self._ask(current, _for(current, start, validators), private)
                 left -= self._clock.monotonic() - started
-            if isinstance(answer, Fetched | NotModified) and hop and permanent:
-                return replace(answer, permanent_url=current)
-            if not isinstance(answer, _Redirect):
-                return answer
-            current = answer.location
-            permanent = permanent and answer.permanent
+            match answer:
+                case _Redirect():
+                    current = answer.location
+                    permanent = permanent and answer.permanent
+                case Failed():
+                    return answer
+                case _:
+                    return replace(
+                        answer,
+                        permanent_url=str(current) if hop and permanent else None,
+                        validators=_from(current, start, answer.validators),
+                    )
         return failures.too_many_redirects(self._limits.redirects)
 
     async def _ask(
-        self, url: str, validators: Validators
+        self, target: urls.Url, validators: Validators, private: Private | None
     ) -> Fetched | NotModified | Failed | _Redirect:
-        target = urls.parse(url)
         session, proxy = await self._way(target)
+        sent = private if private is not None and private.origin == target.origin else None
         response = await session.get(
-            yarl.URL(str(target.without_credentials()), encoded=True),
-            headers=_headers(target, validators),
+            yarl.URL(str(target), encoded=True),
+            headers=_headers(validators, sent),
             allow_redirects=False,
             proxy=proxy,
         )
         async with response:
             if self._watch is not None:
-                url = str(target.without_credentials())
-                self._watch(Exchange(url=url, status=response.status, headers=response.headers))
+                self._watch(
+                    Exchange(url=str(target), status=response.status, headers=response.headers)
+                )
             answer = await self._read(response, target, validators)
             if not response.content.at_eof():
                 # What is left unread may be endless; a connection in that state is of no use.
                 response.close()
+            if isinstance(answer, Failed) and private is not None:
+                return failures.of_private(answer, sent=sent is not None)
             return answer
 
     async def _way(self, target: urls.Url) -> tuple[aiohttp.ClientSession, str | None]:
@@ -262,28 +279,37 @@ class Fetcher:
             return failures.broken_off()
 
 
-def _headers(url: urls.Url, validators: Validators) -> dict[str, str]:
-    headers: dict[str, str] = {}
+def _for(target: urls.Url, start: urls.Url, validators: Validators) -> Validators:
+    """The validators to send with this request: those that are from its origin, or none."""
+    if (validators.origin or start.origin) != target.origin:
+        return Validators()
+    return replace(validators, origin=None)
+
+
+def _from(target: urls.Url, start: urls.Url, validators: Validators) -> Validators:
+    """The validators of an answer with the origin they are from, if redirects led to another."""
+    if target.origin == start.origin or validators == Validators():
+        return validators
+    return replace(validators, origin=target.origin)
+
+
+def _headers(validators: Validators, private: Private | None) -> dict[str, str]:
+    headers = dict(private.headers) if private is not None else {}
     if validators.etag is not None:
         headers["If-None-Match"] = validators.etag
     if validators.last_modified is not None:
         headers["If-Modified-Since"] = validators.last_modified
-    if url.credentials is not None:
-        pair = ":".join(url.credentials).encode("utf-8", "replace")
-        headers["Authorization"] = f"Basic {base64.b64encode(pair).decode()}"
     return headers
 
 
 def _redirect(response: aiohttp.ClientResponse, url: urls.Url) -> _Redirect | Failed:
-    """Where a redirect leads; the address's own credentials stay with its origin."""
+    """Where a redirect leads; credentials in it are not for us to use (RFC 9110 §4.2.4)."""
     raw = response.headers.get("Location", "").encode("utf-8", "surrogateescape")
     location = quote(raw, safe=bytes(range(0x20, 0x7F)).decode())
     if not location.strip():
         return failures.bad_redirect(response.status)
     try:
-        target = urls.parse(urls.resolve(str(url.without_credentials()), location))
+        target = urls.parse(urls.resolve(str(url), location)).without_credentials()
     except InvalidUrl:
         return failures.bad_redirect(response.status)
-    if target.origin == url.origin and not target.userinfo:
-        target = replace(target, userinfo=url.userinfo)
-    return _Redirect(location=str(target), permanent=response.status in _PERMANENT)
+    return _Redirect(location=target, permanent=response.status in _PERMANENT)

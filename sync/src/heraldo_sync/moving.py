@@ -11,8 +11,9 @@ import asyncpg
 
 from colmillo import Queue
 from heraldo_sync.database import Connection, Pool
-from heraldo_sync.health import Moving, Rules, has_moved
+from heraldo_sync.health import Moving, Rules, has_left, has_moved
 from heraldo_sync.messages import deliver_target
+from heraldo_sync.notices import NoticeKind, tell
 from heraldo_sync.statements import statement
 from heraldo_sync.urls import display
 
@@ -45,7 +46,11 @@ async def _settle(
     if feed is None or feed["moved_to"] != target or feed["url"] == target:
         return
     moving = Moving(
-        url=feed["url"], target=target, seen=feed["moved_seen"], lasting=feed["moved_for"]
+        url=feed["url"],
+        target=target,
+        seen=feed["moved_seen"],
+        lasting=feed["moved_for"],
+        private=feed["private"],
     )
     if not has_moved(moving, rules):
         return
@@ -62,8 +67,8 @@ async def _settle(
 async def _merge(connection: Connection, queue: Queue, old: int, new: int) -> None:
     """Moves all that hangs on a feed to another, which shows the same document."""
     rows = await connection.fetch(statement("lock_targets_of_feeds"), [old, new])
-    news_to_old = await _news(connection, old, new)
-    news_to_new = await _news(connection, new, old)
+    news_to_old = await news(connection, to=old, of=new)
+    news_to_new = await news(connection, to=new, of=old)
     for name in ("merge_repeats", "merge_deliveries", "merge_entries", "merge_subscriptions"):
         await connection.execute(statement(name), old, new)
     theirs = [row for row in rows if row["feed_id"] == new]
@@ -87,6 +92,20 @@ async def _merge(connection: Connection, queue: Queue, old: int, new: int) -> No
     )
 
 
-async def _news(connection: Connection, to: int, of: int) -> list[int]:
+async def tell_of_leaving(
+    connection: Connection, queue: Queue, feed_id: int, moving: Moving, rules: Rules
+) -> None:
+    """Tells a private feed's subscribers, once, that it says it is at another server now.
+
+    Within the transaction of a good check, which holds the feed.
+    """
+    if not has_left(moving, rules):
+        return
+    if await connection.fetchval(statement("told_of_move"), feed_id) is not None:
+        await tell(connection, queue, feed_id, NoticeKind.LEFT, reason=display(moving.target))
+
+
+async def news(connection: Connection, *, to: int, of: int) -> list[int]:
+    """The entries of one feed that are news to the subscribers of another of the same posts."""
     rows = await connection.fetch(statement("merge_news"), to, of, _CHECK_TAKES)
     return [row["id"] for row in rows]

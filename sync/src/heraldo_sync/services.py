@@ -11,6 +11,7 @@ from heraldo_sync.fetch import Fetcher
 from heraldo_sync.health import Rules
 from heraldo_sync.outage import Network
 from heraldo_sync.parse import Parser
+from heraldo_sync.vault import Vault
 
 
 class Readers(Protocol):
@@ -37,7 +38,8 @@ class SyncServices:
     """The pool, the queue, the two that read feeds, and how feeds are checked.
 
     A feed is checked every ``interval`` at most and, if it works, every ``longest`` at least.
-    ``rsshub`` is the base address of an RSSHub for sites without feeds.
+    ``rsshub`` is the base address of an RSSHub for sites without feeds. Without a ``vault`` no
+    private feed can be followed.
     """
 
     pool: Pool
@@ -50,4 +52,5 @@ class SyncServices:
     rules: Rules = field(default_factory=Rules)
     network: Network = field(default_factory=Network)
     rsshub: str | None = None
+    vault: Vault | None = None
     rng: random.Random = field(default_factory=random.Random)

@@ -33,7 +33,7 @@ class StoredFeed:
     ``told`` is whether its subscribers know that it fails. ``ttl`` is the wish that it last
     expressed, ``quiet`` how long it has brought nothing new, ``held`` how much longer its host
     wants to be left alone. ``items`` is what `heraldo_sync.gate` packed of the items that it
-    showed.
+    showed, ``sealed`` the private headers that it is asked with, encrypted.
     """
 
     id: int
@@ -48,6 +48,7 @@ class StoredFeed:
     quiet: timedelta = timedelta()
     held: timedelta | None = None
     items: bytes | None = None
+    sealed: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +91,11 @@ async def load_feed(connection: Connection, feed_id: int) -> StoredFeed | None:
         id=row["id"],
         url=row["url"],
         title=row["title"],
-        validators=Validators(etag=row["etag"], last_modified=row["last_modified"]),
+        validators=Validators(
+            etag=row["etag"],
+            last_modified=row["last_modified"],
+            origin=row["validators_origin"],
+        ),
         body_hash=row["body_hash"],
         failures=row["failures"],
         seen=row["succeeded_at"] is not None,
@@ -99,11 +104,12 @@ async def load_feed(connection: Connection, feed_id: int) -> StoredFeed | None:
         quiet=row["quiet"],
         held=row["held"],
         items=row["items"],
+        sealed=row["sealed"],
     )
 
 
 async def upsert_feed(connection: Connection, url: str, title: str) -> int:
-    """The id of the feed of this address, which is made if it is new."""
+    """The id of the public feed of this address, which is made if it is new."""
     feed_id: int = await connection.fetchval(statement("upsert_feed"), url, title)
     return feed_id
 
@@ -277,12 +283,14 @@ async def record_success(
         description.ttl if description else None,
         permanent_url,
         posted,
+        validators.origin,
     )
     if row is None or row["moved_to"] is None:
         return None
     return Moving(
         url=row["url"],
         target=row["moved_to"],
+        private=row["private"],
         seen=row["moved_seen"],
         lasting=row["moved_for"],
     )
