@@ -189,7 +189,7 @@ def check_feed(url: str, entries: int, headers: TextIO | None) -> None:
     """
     settings = _settings()
     try:
-        lines = [line for line in headers or () if line.strip()]
+        lines = [text for line in headers or () if (text := line.strip())]
         address, private = private_address(url, lines)
     except (InvalidUrl, InvalidHeader) as error:
         click.echo(str(error), err=True)
