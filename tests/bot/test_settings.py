@@ -102,10 +102,10 @@ def test_a_proxy_is_a_secret(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
     assert settings.proxy.url == "http://me:hunter2@proxy.lan:3128"
     assert not settings.proxy.serves("rsshub.lan")
     assert "hunter2" not in f"{settings!r} {settings} {settings.proxy!r}"
-    monkeypatch.setenv("FEED_PROXY", "socks5://me:hunter2@proxy.lan:1080")
+    monkeypatch.setenv("FEED_PROXY", "socks4://me:hunter2@proxy.lan:1080")
     with pytest.raises(BadSettings) as caught:
         Settings.read()
-    assert "FEED_PROXY: is no HTTP proxy" in str(caught.value)
+    assert "FEED_PROXY: is no HTTP or SOCKS5 proxy" in str(caught.value)
     assert "hunter2" not in str(caught.value)
 
 

@@ -80,7 +80,7 @@ class Settings(BaseSettings):
         default=None, description="An RSSHub, for Telegram channels and other sites without feeds."
     )
     feed_proxy: Annotated[SecretStr | None, Unset] = Field(
-        default=None, description="An HTTP proxy that feeds are fetched through."
+        default=None, description="An HTTP or SOCKS5 proxy that feeds are fetched through."
     )
     feed_proxy_bypass: Annotated[AddressPolicy, NoDecode] = Field(
         default_factory=lambda: AddressPolicy.parse(""),

@@ -10,6 +10,7 @@ from datetime import timedelta
 from socket import EAI_AGAIN, gaierror
 
 import aiohttp
+from aiohttp_socks import ProxyConnectionError, ProxyError, ProxyTimeoutError
 
 from heraldo_sync.addresses import ForbiddenAddress
 from heraldo_sync.limits import Limits
@@ -33,6 +34,9 @@ _STATUS = {
     429: "The server says it is asked too often (429). It will be asked again later.",
     451: "The server may not show this page for legal reasons (451).",
 }
+
+# Network or host unreachable, connection refused (RFC 1928 §6): said of the target.
+_SOCKS_TARGET = frozenset({3, 4, 5})
 
 
 def forbidden() -> Failed:
@@ -133,6 +137,17 @@ def proxy_trouble() -> Failed:
     )
 
 
+def unreachable() -> Failed:
+    """No connection to the server, and no word why."""
+    return Failed(
+        reason=Reason.CONNECT,
+        message=(
+            "The server of this address cannot be reached: it refuses the connection or "
+            "its network is down. Check the address, or try again later."
+        ),
+    )
+
+
 def bad_status(status: int, retry_after: timedelta | None = None) -> Failed:
     """An answer that is no page. ``retry_after`` is the server's own wish."""
     return Failed(
@@ -188,8 +203,17 @@ def of_exception(error: Exception, limits: Limits) -> Failed | None:
     if beneath is not None:
         return beneath
     match error:
-        case aiohttp.ClientProxyConnectionError() | aiohttp.ClientHttpProxyError():
+        case ProxyError(error_code=code) if code in _SOCKS_TARGET:
+            return unreachable()
+        case (
+            aiohttp.ClientProxyConnectionError()
+            | aiohttp.ClientHttpProxyError()
+            | ProxyError()
+            | ProxyConnectionError()
+        ):
             return proxy_trouble()
+        case ProxyTimeoutError():
+            return too_slow(limits.connect)
         case aiohttp.ClientConnectorDNSError():
             return _dns(gaierror())
         case aiohttp.ConnectionTimeoutError():
@@ -199,13 +223,7 @@ def of_exception(error: Exception, limits: Limits) -> Failed | None:
         case TimeoutError():
             return too_slow(limits.total)
         case aiohttp.ClientConnectorError():
-            return Failed(
-                reason=Reason.CONNECT,
-                message=(
-                    "The server of this address cannot be reached: it refuses the connection or "
-                    "its network is down. Check the address, or try again later."
-                ),
-            )
+            return unreachable()
         case aiohttp.ServerDisconnectedError() | aiohttp.ClientPayloadError() | ConnectionError():
             return broken_off()
         case aiohttp.ClientError() | ValueError():
@@ -228,6 +246,9 @@ def _of_cause(error: Exception) -> Failed | None:
 def _causes(error: Exception) -> list[BaseException]:
     """The exception and what lies beneath it, as aiohttp keeps it."""
     found: list[BaseException] = [error]
+    if isinstance(error, aiohttp.ClientOSError) and error.__cause__ is not None:
+        # What another connector than aiohttp's own has met, TLS by way of SOCKS for one.
+        found.append(error.__cause__)
     if isinstance(error, aiohttp.ClientConnectorError):
         found.append(error.os_error)
     if isinstance(error, aiohttp.ClientConnectorCertificateError):

@@ -100,10 +100,7 @@ class Fetcher:
         self._resolver = self._resolver or SystemResolver()
         self._session = self._open(GuardedConnector(self._policy, self._resolver, tls=self._tls))
         if self._proxy is not None:
-            # Without the guard: this one only ever connects to the operator's proxy.
-            self._proxied = self._open(
-                aiohttp.TCPConnector(resolver=self._resolver, limit=0, ssl=self._tls)
-            )
+            self._proxied = self._open(self._proxy.connector(self._resolver, self._tls))
         return self
 
     def _open(self, connector: aiohttp.TCPConnector) -> aiohttp.ClientSession:
@@ -229,7 +226,7 @@ class Fetcher:
         await check_target(self._policy, self._resolver, target.host, target.port)
         # In a tunnel the TLS session is the target's, which the connector to the proxy cannot tell.
         port_of_connection.set(target.port)
-        return self._proxied, self._proxy.url
+        return self._proxied, self._proxy.named_by_requests
 
     async def _read(
         self, response: aiohttp.ClientResponse, url: urls.Url, validators: Validators
