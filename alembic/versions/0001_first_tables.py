@@ -20,12 +20,15 @@ UPGRADE = [
     """
 CREATE TABLE feeds (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    url text NOT NULL UNIQUE,
+    url text NOT NULL,
+    private bytea NOT NULL DEFAULT '',
+    sealed text,
     title text NOT NULL DEFAULT '',
     link text,
     format text,
     etag text,
     last_modified text,
+    validators_origin text,
     body_hash bytea,
     ttl interval,
     skip integer,
@@ -43,9 +46,12 @@ CREATE TABLE feeds (
     moved_to text,
     moved_since timestamptz,
     moved_seen integer NOT NULL DEFAULT 0,
+    moved_told text,
     marked_at timestamptz NOT NULL DEFAULT now(),
     cleaned_at timestamptz,
-    created_at timestamptz NOT NULL DEFAULT now()
+    created_at timestamptz NOT NULL DEFAULT now(),
+    UNIQUE (url, private),
+    CHECK ((private = '') = (sealed IS NULL))
 )
     """,
     """
@@ -214,6 +220,7 @@ CREATE TABLE choices (
     message_id bigint NOT NULL,
     target_id bigint NOT NULL REFERENCES targets ON DELETE CASCADE,
     links jsonb NOT NULL,
+    sealed text,
     offered_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (chat_id, message_id)
 )

@@ -12,6 +12,7 @@ from colmillo.clock import SystemClock
 from heraldo.access import Access
 from heraldo.application import ALLOWED_UPDATES, build_application
 from heraldo.botapi import BotApiServer, Chat, Message, Person
+from heraldo_sync.private import Private
 from heraldo_sync.statements import statement
 from heraldo_sync.subscriptions import Subscriptions
 
@@ -26,9 +27,17 @@ class Requests:
     checked: list[dict[str, Any]] = field(default_factory=list)
     offered: int = 2
     failure: Exception | None = None
+    keeps_secrets: bool = True
 
     async def request(
-        self, *, target_id: int, chat_id: int, topic_id: int, url: str, reply_message_id: int
+        self,
+        *,
+        target_id: int,
+        chat_id: int,
+        topic_id: int,
+        url: str,
+        reply_message_id: int,
+        private: Private | None = None,
     ) -> None:
         if self.failure is not None:
             raise self.failure
@@ -39,6 +48,7 @@ class Requests:
                 "topic_id": topic_id,
                 "url": url,
                 "reply_message_id": reply_message_id,
+                "private": private,
             }
         )
         self.notify()

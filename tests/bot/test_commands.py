@@ -77,7 +77,7 @@ async def test_credentials_are_not_shown(scene: Any) -> None:
     answer = await scene.ask("/subscribe https://me:s3cret@example.org/feed?token=abc&x=1")
     assert answer.text == "Looking at https://example.org/feed?token=…&x=1 …"
     await scene.api.wait_until(lambda: bool(scene.requests.asked))
-    assert scene.requests.urls == ["https://me:s3cret@example.org/feed?token=abc&x=1"]
+    assert scene.requests.urls == ["https://example.org/feed?token=abc&x=1"]
 
 
 async def test_subscribing_twice_says_so(scene: Any) -> None:

@@ -1,11 +1,16 @@
 """Settings: read once, every bad one named with its reason, no secret shown."""
 
+import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from heraldo.errors import BadSettings
+from heraldo.keys import KEY_FILE, open_vault
 from heraldo.settings import Settings
+from heraldo_sync.private import private_address
+from heraldo_sync.vault import new_key
 
 TOKEN = "123456:" + "A" * 35
 NAMES = [name.upper() for name in Settings.model_fields]
@@ -97,10 +102,10 @@ def test_a_proxy_is_a_secret(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
     assert settings.proxy.url == "http://me:hunter2@proxy.lan:3128"
     assert not settings.proxy.serves("rsshub.lan")
     assert "hunter2" not in f"{settings!r} {settings} {settings.proxy!r}"
-    monkeypatch.setenv("FEED_PROXY", "socks5://me:hunter2@proxy.lan:1080")
+    monkeypatch.setenv("FEED_PROXY", "socks4://me:hunter2@proxy.lan:1080")
     with pytest.raises(BadSettings) as caught:
         Settings.read()
-    assert "FEED_PROXY: is no HTTP proxy" in str(caught.value)
+    assert "FEED_PROXY: is no HTTP or SOCKS5 proxy" in str(caught.value)
     assert "hunter2" not in str(caught.value)
 
 
@@ -127,3 +132,50 @@ def test_an_rsshub_s_address(monkeypatch: pytest.MonkeyPatch) -> None:
             Settings.read()
     monkeypatch.setenv("RSSHUB_BASE_URL", " ")
     assert Settings.read().rsshub_base_url is None
+
+
+def test_keys_for_private_feeds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    new, old = new_key(), new_key()
+    assert Settings.read().keys == ()
+    monkeypatch.setenv("SECRET_KEY", f"{new}, {old}")
+    settings = Settings.read()
+    assert settings.keys == (new, old)
+    assert new not in f"{settings!r} {settings}"
+    (tmp_path / "keys").write_text(f"{new}\n{old}\n")
+    monkeypatch.setenv("SECRET_KEY_FILE", str(tmp_path / "keys"))
+    assert Settings.read().keys == (new, old)
+    monkeypatch.delenv("SECRET_KEY_FILE")
+    monkeypatch.setenv("SECRET_KEY", f"{new},{old}x")
+    with pytest.raises(BadSettings, match="SECRET_KEY: is no key; `heraldo new-key`") as caught:
+        Settings.read()
+    assert old not in str(caught.value)
+
+
+def test_whoever_brings_a_database_brings_a_key(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HERALDO_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("DATABASE_URL", "postgresql://me@nowhere/db")
+    assert open_vault(Settings.read()) is None
+    monkeypatch.setenv("SECRET_KEY", new_key())
+    assert open_vault(Settings.read()) is not None
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_key_is_made_beside_the_embedded_database(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HERALDO_DATA_DIR", str(tmp_path / "data"))
+    private = private_address("https://example.org/", ["Cookie: a"])[1]
+    assert private is not None
+    with ThreadPoolExecutor(8) as threads:
+        vaults = list(threads.map(lambda _: open_vault(Settings.read()), range(8)))
+    prints = {vault.fingerprints(private)[0] for vault in vaults if vault is not None}
+    assert len(prints) == 1
+    [path] = (tmp_path / "data").iterdir()
+    assert path.name == KEY_FILE
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    path.write_text("nonsense")
+    with pytest.raises(BadSettings, match="is no key") as caught:
+        open_vault(Settings.read())
+    assert "nonsense" not in str(caught.value).replace(str(path), "")

@@ -189,3 +189,18 @@ async def test_a_password_is_used_and_not_shown(site: Site) -> None:
     assert said.code == 0
     assert "hunter3" not in said.text + said.errors
     assert "me:" not in said.text
+
+
+async def test_private_headers_come_from_a_file_and_are_not_shown(
+    site: Site, tmp_path: Path
+) -> None:
+    headers = tmp_path / "headers"
+    headers.write_text("Authorization: Bearer hunter3\n\nUser-Agent: Mine\n")
+    said = await site.check(site.url("/locked"), "--headers", str(headers))
+    assert said.code == 0
+    assert "hunter3" not in said.text + said.errors
+    headers.write_text("Authorization: Bearer hunter3\nhunter3\n")
+    wrong = await site.check(site.url("/locked"), "--headers", str(headers))
+    assert wrong.code == 2
+    assert "Line 2 of the headers" in wrong.errors
+    assert "hunter3" not in wrong.text + wrong.errors

@@ -155,3 +155,12 @@ async def test_check_config_shows_what_is_set(tmp_path: Path) -> None:
     assert code == 0
     assert "SYNC_INTERVAL_SECONDS = 2" in said
     assert "TELEGRAM_BOT_TOKEN = not set" in said
+
+
+async def test_keys_for_private_feeds(tmp_path: Path) -> None:
+    code, key = await heraldo(tmp_path, "new-key")
+    assert (code, len(key)) == (0, 45)
+    assert (await heraldo(tmp_path, "new-key"))[1] != key
+    assert (await heraldo(tmp_path, "migrate"))[0] == 0
+    code, said = await heraldo(tmp_path, "rekey")
+    assert (code, said) == (0, "0 private feeds are locked with the first key.\n")

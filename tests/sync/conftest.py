@@ -4,7 +4,9 @@ import random
 from collections.abc import AsyncIterator
 
 import pytest
+from club import CANARY, Club
 from feed_server import FeedServer
+from private_site import PrivateSite
 from town import Town
 
 from colmillo import Queue
@@ -13,6 +15,7 @@ from heraldo_sync.database import Pool
 from heraldo_sync.fetch import Fetcher
 from heraldo_sync.parse import Parser
 from heraldo_sync.services import SyncServices
+from heraldo_sync.vault import new_key
 
 
 @pytest.fixture
@@ -33,3 +36,13 @@ async def services(pool: Pool, queue: Queue) -> AsyncIterator[SyncServices]:
         yield SyncServices(
             pool=pool, queue=queue, fetcher=fetcher, parser=parser, rng=random.Random(1)
         )
+
+
+@pytest.fixture
+async def club(town: Town) -> AsyncIterator[Club]:
+    async with PrivateSite() as site:
+        for member in ("ana", "ben"):
+            site.join("Cookie", f"{CANARY}-{member}", member)
+        club = Club(town, site, town.pool)
+        club.use(new_key())
+        yield club

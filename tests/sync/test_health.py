@@ -1,8 +1,9 @@
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from heraldo_sync.health import Ailing, Moving, Rules, Step, after_failed_check, has_moved
+from heraldo_sync.health import Ailing, Moving, Rules, Step, after_failed_check, has_left, has_moved
 
 HOUR = timedelta(hours=1)
 RULES = Rules()
@@ -56,8 +57,6 @@ def test_what_a_failed_check_leads_to(feed: Ailing, step: Step) -> None:
         ("http://a.test/f", "https://b.test/f", 2, 60, False),
         ("http://a.test/f", "https://b.test/f", 300, 5, False),
         ("https://a.test/f", "http://a.test/g", 9, 99, False),
-        ("https://me:pw@a.test/f", "https://me:pw@a.test/g", 9, 99, True),
-        ("https://me:pw@a.test/f", "https://b.test/g", 9, 99, False),
         ("https://a.test/f", "nonsense://x", 9, 99, False),
     ],
 )
@@ -66,3 +65,23 @@ def test_when_a_new_address_is_kept(
 ) -> None:
     moving = Moving(url=url, target=target, seen=seen, lasting=hours * HOUR)
     assert has_moved(moving, RULES) is moved
+
+
+@pytest.mark.parametrize(
+    ("target", "seen", "moved", "left"),
+    [
+        ("https://a.test/g", 9, True, False),
+        ("https://a.test:8443/g", 9, False, True),
+        ("https://b.test/f", 9, False, True),
+        ("http://a.test/f", 9, False, True),
+        ("https://b.test/f", 2, False, False),
+        ("nonsense://x", 9, False, False),
+    ],
+)
+def test_a_private_feed_never_leaves_its_origin_by_itself(
+    target: str, seen: int, moved: bool, left: bool
+) -> None:
+    moving = Moving(url="https://a.test/f", target=target, seen=seen, lasting=99 * HOUR)
+    assert has_left(moving, RULES) is False
+    private = replace(moving, private=True)
+    assert (has_moved(private, RULES), has_left(private, RULES)) == (moved, left)

@@ -179,8 +179,16 @@ async def test_a_proxy_that_is_down() -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["socks5://proxy.lan:1080", "proxy.lan:3128", "http://proxy.lan", "https://p.lan:1", ""]
+    "url",
+    [
+        "socks4://proxy.lan:1080",
+        "socks5://proxy.lan",
+        "proxy.lan:3128",
+        "http://proxy.lan",
+        "https://p.lan:1",
+        "",
+    ],
 )
 def test_what_is_no_proxy(url: str) -> None:
-    with pytest.raises(ValueError, match="no HTTP proxy"):
+    with pytest.raises(ValueError, match="no HTTP or SOCKS5 proxy"):
         Proxy(url=url)

@@ -5,14 +5,16 @@ import random
 import sys
 from collections.abc import Awaitable, Callable
 from importlib.metadata import version
+from typing import TextIO
 
 import click
 
 from colmillo.clock import SystemClock
 from heraldo import feed_report
 from heraldo.database import check_migrated, database, migrate, open_pool
-from heraldo.errors import HeraldoError
+from heraldo.errors import BadSettings, HeraldoError
 from heraldo.held_report import Step, settle_held
+from heraldo.keys import open_vault
 from heraldo.logs import set_up_logging
 from heraldo.polling import make_application, serve
 from heraldo.processes import (
@@ -27,9 +29,12 @@ from heraldo.settings import Settings
 from heraldo.stopping import Stop, on_signals
 from heraldo.terminal_mode import run_in_terminal
 from heraldo.web.listening import listening
-from heraldo_sync.errors import InvalidUrl, ParserUnavailable
+from heraldo_sync.errors import InvalidHeader, InvalidUrl, ParserUnavailable
 from heraldo_sync.inspection import Inspection, inspect
+from heraldo_sync.private import private_address
+from heraldo_sync.rekeying import rekey
 from heraldo_sync.urls import normalise
+from heraldo_sync.vault import new_key
 
 Work = Callable[[Services, Stop], Awaitable[None]]
 
@@ -134,6 +139,34 @@ def healthcheck() -> None:
     click.echo("healthy")
 
 
+@main.command("new-key")
+def make_key() -> None:
+    """Prints a new key for SECRET_KEY, which locks private feeds' passwords away."""
+    click.echo(new_key())
+
+
+@main.command("rekey")
+def rekey_command() -> None:
+    """Locks all private feeds' headers with the first key; the others can go then."""
+    settings = _settings()
+    locked: list[tuple[int, int]] = []
+
+    async def work() -> None:
+        vault = open_vault(settings)
+        if vault is None:
+            raise BadSettings("SECRET_KEY is not set")
+        async with database(settings) as dsn, open_pool(dsn, size=1) as pool:
+            await check_migrated(pool)
+            locked.append(await rekey(pool, vault))
+
+    _guarded(work)
+    done, lost = locked[0]
+    click.echo(f"{done} private feeds are locked with the first key.")
+    if lost:
+        click.echo(f"{lost} are locked with a key that is missing.", err=True)
+        raise SystemExit(1)
+
+
 @main.group()
 def feed() -> None:
     """Looks at feeds, and at what is held of them."""
@@ -148,7 +181,12 @@ def feed() -> None:
     type=click.IntRange(min=0),
     help="How many entries to show, the newest; 0 for all.",
 )
-def check_feed(url: str, entries: int) -> None:
+@click.option(
+    "--headers",
+    type=click.File(encoding="utf-8"),
+    help="A file of private headers, a line Name: value each; - for the standard input.",
+)
+def check_feed(url: str, entries: int, headers: TextIO | None) -> None:
     """Prints what a subscription to this address would see.
 
     Needs no database and no token; nothing is stored. Ends with 0 for a feed, 1 when there is
@@ -156,7 +194,12 @@ def check_feed(url: str, entries: int) -> None:
     feeds.
     """
     settings = _settings()
-    address = _address(url)
+    try:
+        lines = [text for line in headers or () if (text := line.strip())]
+        address, private = private_address(url, lines)
+    except (InvalidUrl, InvalidHeader) as error:
+        click.echo(str(error), err=True)
+        raise SystemExit(2) from None
     seen: list[Inspection] = []
 
     async def work() -> None:
@@ -170,6 +213,7 @@ def check_feed(url: str, entries: int) -> None:
                 rng=random.Random(),
                 rsshub=settings.rsshub_base_url,
                 proxy=settings.proxy,
+                private=private,
             )
         except ParserUnavailable as error:
             raise HeraldoError(str(error)) from error

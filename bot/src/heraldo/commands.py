@@ -3,6 +3,7 @@
 Everything here is a short transaction and a reply; what needs the network is handed on.
 """
 
+import logging
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -18,22 +19,23 @@ from telegram import (
     Update,
 )
 from telegram.constants import ParseMode
+from telegram.error import TelegramError
 from telegram.ext import ContextTypes
 
 from heraldo import keyboards, texts
 from heraldo.access import Access, Verdict
 from heraldo.places import Place, place_of
 from heraldo.ports import SubscribeRequests
-from heraldo_sync.errors import InvalidUrl
+from heraldo.redact import redact
+from heraldo.spoken import Spoken, address_in, taken_apart
+from heraldo_sync.errors import InvalidHeader, InvalidUrl
+from heraldo_sync.private import private_address
 from heraldo_sync.subscriptions import Subscriptions, SubscriptionView
-from heraldo_sync.urls import normalise
+
+logger = logging.getLogger(__name__)
 
 SUBSCRIBE = "subscribe"
 
-_LINK = re.compile(r"https?://\S+", re.IGNORECASE)
-_BARE = re.compile(
-    r"(([^\s/@.:]+\.)+[^\W\d_][^\s/@.:]+|\d{1,3}(\.\d{1,3}){3})(:\d{1,5})?([/?]\S*)?"
-)
 _NUMBER = re.compile(r"#?(\d{1,9})")
 _SWITCH = {"on": True, "off": False}
 
@@ -114,7 +116,7 @@ class Handlers:
         if asked is None:
             return
         if asked.argument:
-            await self._subscribe_to(asked, asked.argument)
+            await self._subscribe_to(asked, taken_apart(asked.argument))
         elif asked.place.channel:
             # Nobody in particular asked, and the next post is hardly the answer.
             await reply(asked, texts.USAGE_IN_CHANNEL)
@@ -178,8 +180,9 @@ class Handlers:
             await self._unknown_command(asked, message.text)
             return
         pending = await self._take_pending(asked) == SUBSCRIBE
-        if pending or (asked.place.private and _address_in(message.text)):
-            await self._subscribe_to(asked, message.text, asked_for_it=pending)
+        spoken = taken_apart(message.text, asked=pending)
+        if pending or (asked.place.private and address_in(spoken.address)):
+            await self._subscribe_to(asked, spoken, asked_for_it=pending)
         elif asked.place.private:
             await reply(asked, texts.NOT_UNDERSTOOD)
 
@@ -232,19 +235,26 @@ class Handlers:
         force = ForceReply(selective=True, input_field_placeholder="https://example.org/feed.xml")
         await reply(asked, question, markup=None if asked.place.private else force)
 
-    async def _subscribe_to(self, asked: Asked, text: str, *, asked_for_it: bool = False) -> None:
+    async def _subscribe_to(
+        self, asked: Asked, spoken: Spoken, *, asked_for_it: bool = False
+    ) -> None:
+        if spoken.secret:
+            await _delete_secret(asked)
         try:
-            url = normalise(_address_in(text) or text)
-        except InvalidUrl as error:
+            url, private = private_address(spoken.address, spoken.headers)
+        except (InvalidUrl, InvalidHeader) as error:
             reason = texts.bad_address(str(error))
             if asked_for_it:
                 await self._ask_for_address(asked, f"{reason}\n\n{texts.TRY_AGAIN}")
             else:
                 await reply(asked, reason)
             return
+        if private is not None and not self._requests.keeps_secrets:
+            await reply(asked, texts.NO_KEY)
+            return
         target_id = await self._target(asked.place)
         known = await self._subscriptions.find(target_id, url)
-        if known is not None and not known.ended:
+        if known is not None and not known.ended and private is None:
             await reply(asked, texts.already_subscribed(known.title, known.url))
             return
         looking = await reply(asked, texts.looking_at(url))
@@ -254,6 +264,7 @@ class Handlers:
             topic_id=asked.place.topic_id,
             url=url,
             reply_message_id=looking.message_id,
+            private=private,
         )
 
     async def _show_list(self, asked: Asked, verb: str) -> None:
@@ -271,8 +282,11 @@ class Handlers:
         await self._remove(asked, target_id, page.items[0])
 
     async def _unsubscribe_address(self, asked: Asked, target_id: int) -> None:
+        spoken = taken_apart(asked.argument)
+        if spoken.secret:
+            await _delete_secret(asked)
         try:
-            url = normalise(_address_in(asked.argument) or asked.argument)
+            url, _ = private_address(spoken.address)
         except InvalidUrl as error:
             await reply(asked, texts.bad_address(str(error)))
             return
@@ -292,6 +306,21 @@ class Handlers:
             await reply(asked, texts.UNKNOWN_COMMAND)
 
 
+async def _delete_secret(asked: Asked) -> None:
+    """Deletes a message that holds a secret, before anything else is done with it.
+
+    If that fails the person is told, in a message of its own that no answer takes the place of.
+    """
+    try:
+        await asked.message.delete()
+    except TelegramError as error:
+        logger.warning(
+            "secret not deleted",
+            extra={"chat_id": asked.place.chat_id, "reason": redact(error.message)},
+        )
+        await reply(asked, texts.NOT_DELETED)
+
+
 def _is_command(message: Message) -> bool:
     return any(
         entity.type == MessageEntity.BOT_COMMAND and entity.offset == 0
@@ -305,11 +334,3 @@ def _speaks_as_chat_to_others(message: Message, bot: Bot) -> bool:
         return False
     answered: Any = message.reply_to_message and message.reply_to_message.from_user
     return answered is None or answered.id != bot.id
-
-
-def _address_in(text: str) -> str | None:
-    """The web address in a message: the first with a scheme, or a text that is only a host."""
-    link = _LINK.search(text)
-    if link is not None:
-        return link[0]
-    return text.strip() if _BARE.fullmatch(text.strip()) else None

@@ -85,7 +85,7 @@ def card(view: SubscriptionView, offset: int) -> InlineKeyboardMarkup:
 
 def notice(notice: Notice) -> InlineKeyboardMarkup | None:
     """What can be done about a feed that fails or has ended, or about posts that are held."""
-    if notice.kind is NoticeKind.WORKING:
+    if notice.kind in (NoticeKind.WORKING, NoticeKind.LEFT):
         return None
     if notice.kind is NoticeKind.HELD:
         return InlineKeyboardMarkup(

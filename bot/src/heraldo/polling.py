@@ -39,7 +39,7 @@ def make_application(settings: Settings, services: Services) -> AnyApplication:
         token=settings.telegram_bot_token.get_secret_value(),
         api_url=settings.telegram_api_url,
         subscriptions=services.subscriptions,
-        requests=QueuedRequests(services.queue, services.choices, services.outbox),
+        requests=QueuedRequests(services.queue, services.choices, services.outbox, services.vault),
         access=Access(settings.owner_telegram_id, SystemClock()),
     )
 

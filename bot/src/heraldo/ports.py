@@ -2,6 +2,8 @@
 
 from typing import Protocol
 
+from heraldo_sync.private import Private
+
 
 class SubscribeRequests(Protocol):
     """Takes on what needs the network, so that a handler can answer at once.
@@ -10,10 +12,22 @@ class SubscribeRequests(Protocol):
     message that the handler has sent.
     """
 
+    @property
+    def keeps_secrets(self) -> bool:
+        """Whether private feeds can be followed at all."""
+        ...
+
     async def request(
-        self, *, target_id: int, chat_id: int, topic_id: int, url: str, reply_message_id: int
+        self,
+        *,
+        target_id: int,
+        chat_id: int,
+        topic_id: int,
+        url: str,
+        reply_message_id: int,
+        private: Private | None = None,
     ) -> None:
-        """Asks for a subscription to ``url``, normalised.
+        """Asks for a subscription to ``url``, canonical, with these headers if it is private.
 
         The bot's message ``reply_message_id`` is changed into the result.
         """

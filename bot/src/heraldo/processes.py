@@ -10,6 +10,7 @@ from colmillo import Every, PostgresStore, Queue, Task, Worker
 from heraldo.application import AnyApplication
 from heraldo.database import check_migrated, open_pool
 from heraldo.delivery import deliver_task
+from heraldo.keys import open_vault
 from heraldo.polling import serve
 from heraldo.replies import Replies
 from heraldo.requests import REQUEST_QUEUE, check_request, subscribe_request
@@ -63,6 +64,7 @@ async def open_services(settings: Settings, dsn: str) -> AsyncIterator[Services]
 
     Raises:
         DatabaseUnavailable: it cannot be reached, or its tables are of another version.
+        BadSettings: the key file for private feeds is of no use.
     """
     async with AsyncExitStack() as stack:
         pool = await stack.enter_async_context(open_pool(dsn, size=POOL_SIZE))
@@ -86,6 +88,7 @@ async def open_services(settings: Settings, dsn: str) -> AsyncIterator[Services]
             rsshub=settings.rsshub_base_url,
             public_url=settings.public_url,
             listen=settings.listen,
+            vault=open_vault(settings),
             retention=settings.retention,
             sender=Sender(bot),
             replies=Replies(bot),

@@ -16,9 +16,10 @@ from heraldo.web.server import Listen
 from heraldo_sync.addresses import AddressPolicy
 from heraldo_sync.limits import Limits
 from heraldo_sync.proxy import Proxy
+from heraldo_sync.vault import Vault
 
 TOKEN = re.compile(r"\d+:[A-Za-z0-9_-]{20,}")
-SECRETS = ("TELEGRAM_BOT_TOKEN", "DATABASE_URL", "FEED_PROXY")
+SECRETS = ("TELEGRAM_BOT_TOKEN", "DATABASE_URL", "FEED_PROXY", "SECRET_KEY")
 
 
 def _blank_is_unset(value: Any) -> Any:
@@ -52,6 +53,11 @@ class Settings(BaseSettings):
         default_factory=lambda: user_data_path("heraldo"),
         description="Where the embedded database lives.",
     )
+    secret_key: Annotated[SecretStr | None, Unset] = Field(
+        default=None,
+        description="Locks private feeds' passwords away; from `heraldo new-key`. "
+        "Several, with commas between: the first locks, all open.",
+    )
     sync_interval_seconds: float = Field(
         default=60, ge=1, le=86400, description="How often a lively feed is checked."
     )
@@ -75,7 +81,7 @@ class Settings(BaseSettings):
         default=None, description="An RSSHub, for Telegram channels and other sites without feeds."
     )
     feed_proxy: Annotated[SecretStr | None, Unset] = Field(
-        default=None, description="An HTTP proxy that feeds are fetched through."
+        default=None, description="An HTTP or SOCKS5 proxy that feeds are fetched through."
     )
     feed_proxy_bypass: Annotated[AddressPolicy, NoDecode] = Field(
         default_factory=lambda: AddressPolicy.parse(""),
@@ -170,6 +176,13 @@ class Settings(BaseSettings):
             Proxy(url=value.get_secret_value())
         return value
 
+    @field_validator("secret_key")
+    @classmethod
+    def _is_a_key(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            Vault(_keys(value))
+        return value
+
     @field_validator("allow_private_addresses", "feed_proxy_bypass", mode="before")
     @classmethod
     def _is_a_policy(cls, value: object) -> object:
@@ -210,6 +223,11 @@ class Settings(BaseSettings):
         return Listen(host=self.listen_host, port=self.listen_port, public_url=self.public_url)
 
     @property
+    def keys(self) -> tuple[str, ...]:
+        """The keys for private feeds, the current one first; none if they are not set."""
+        return _keys(self.secret_key) if self.secret_key is not None else ()
+
+    @property
     def limits(self) -> SendLimits:
         """How fast messages may go out."""
         return SendLimits(
@@ -231,6 +249,10 @@ def _secrets_from_files(problems: list[str]) -> dict[str, Any]:
         except OSError as error:
             problems.append(f"{name}_FILE: {error.strerror}")
     return given
+
+
+def _keys(value: SecretStr) -> tuple[str, ...]:
+    return tuple(re.split(r"[\s,]+", value.get_secret_value().strip(", \t\r\n")))
 
 
 def _line(problem: dict[str, Any]) -> str:

@@ -11,6 +11,7 @@ from heraldo_sync.folding import FoldingState
 from heraldo_sync.holding import HeldPosts
 from heraldo_sync.model import FeedLink
 from heraldo_sync.notices import Notice, NoticeKind
+from heraldo_sync.subscribing import Subscribed
 from heraldo_sync.subscriptions import Page, SubscriptionView
 from heraldo_sync.urls import display
 
@@ -38,6 +39,11 @@ HELP = f"""\
 /help - this message
 
 For example: {EXAMPLE}
+
+A feed that needs a login: put it into the address as <code>https://user:password@…</code>, or \
+write headers such as <code>Cookie: …</code> or <code>Authorization: …</code> below the address, \
+each on a line of its own. I delete that message, keep them locked away, show them to nobody and \
+send them only to that server.
 
 I also work in groups, topics and channels: add me there and send the same commands. \
 In a channel I must be allowed to post."""
@@ -70,6 +76,14 @@ ALREADY_GONE = "This chat does not follow that feed any more."
 OUR_FAULT = (
     "Sorry, something went wrong on our side, and your request was not carried out. "
     "Please try again in a moment."
+)
+NO_KEY = (
+    "I cannot keep a private feed's password or headers: there is no key to lock them away with. "
+    "If you run this bot, set <code>SECRET_KEY</code>; <code>heraldo new-key</code> makes one."
+)
+NOT_DELETED = (
+    "⚠️ I could not delete your message, which holds a password or private headers. "
+    "Please delete it yourself; if others may have read it, change the password as well."
 )
 STRANGER_BUTTON = "Only this bot's owner can use its buttons."
 
@@ -109,6 +123,28 @@ def subscribed(title: str, url: str, newest_title: str | None) -> str:
     newest = _short(newest_title, _TITLE)
     shown = f": “{newest}”" if newest else ""
     return f"{head}\n\nIts newest post comes right away, to show how they look{shown}."
+
+
+def resubscribed(title: str, url: str) -> str:
+    """The subscription goes on with other private headers."""
+    return (
+        f"Done! This chat follows {_feed(title, url)}\n\n"
+        "with the new headers from now on, and what it missed is on its way."
+    )
+
+
+def about_private(result: Subscribed) -> str:
+    """What is to be said besides of a private feed; nothing of others."""
+    if not result.private:
+        return ""
+    text = "\n\n🔒 Its headers are locked away and sent only to that server."
+    if result.elsewhere is not None:
+        text += (
+            "\n\nThe server says this feed is somewhere else for good:\n"
+            f"{_address(result.elsewhere)}\nYour headers are not sent there. If you trust that "
+            "server, /subscribe to that address with them instead."
+        )
+    return text
 
 
 def already_subscribed(title: str, url: str) -> str:
@@ -176,9 +212,15 @@ def listing(page: Page) -> str:
 def card(view: SubscriptionView, folded: int = 0) -> str:
     """Everything about one subscription; ``folded`` posts of it came by another feed."""
     also = [f"Not sent, because another feed had brought them: {_posts(folded)}."] if folded else []
+    locked = (
+        "\
+🔒 Private: asked with headers that are shown to nobody."
+        if view.private
+        else ""
+    )
     return "\n\n".join(
         (
-            f"<b>{_name(view)}</b>\n{_address(view.url)}",
+            f"<b>{_name(view)}</b>\n{_address(view.url)}{locked}",
             _status(view),
             *also,
             f"Followed since {moment(view.created_at)}.",
@@ -248,6 +290,13 @@ def notice(notice: Notice) -> str:
                 f"✋ {notice.reason} posts of this feed are new to me, but look like old ones:\n\n"
                 f"{feed}\n\nShall I send them? Without an answer I skip them in a week; "
                 "what comes later I send as usual."
+            )
+        case NoticeKind.LEFT:
+            return (
+                f"🚚 This private feed says it is somewhere else for good:\n\n{feed}\n\nNow at: "
+                f"{_address(notice.reason)}\n\nIts headers go only to the server you gave them "
+                "for, so I do not follow it there with them. If you trust the other server, "
+                "/subscribe to that address with its headers."
             )
         case NoticeKind.ENDED:
             return (

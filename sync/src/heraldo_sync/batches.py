@@ -62,11 +62,13 @@ class Batches:
             [outcome.validators.last_modified for outcome in latest],
             [outcome.body_hash for outcome in latest],
             [outcome.permanent_url for outcome in latest],
+            [outcome.validators.origin for outcome in latest],
         )
         moving = {
             row["id"]: Moving(
                 url=row["url"],
                 target=row["moved_to"],
+                private=row["private"],
                 seen=row["moved_seen"],
                 lasting=row["moved_for"],
             )

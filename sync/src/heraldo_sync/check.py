@@ -10,16 +10,18 @@ import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from heraldo_sync import failures
 from heraldo_sync.batches import Unchanged
 from heraldo_sync.database import Connection
-from heraldo_sync.health import Moving, Step, after_failed_check, has_moved
+from heraldo_sync.health import Moving, Step, after_failed_check, has_left, has_moved
 from heraldo_sync.holding import hold
 from heraldo_sync.hub_store import keep_hub
 from heraldo_sync.hubs import announced
 from heraldo_sync.identity import Verdict, posts, reconcile
 from heraldo_sync.model import Failed, Fetched, NotModified, Reason
-from heraldo_sync.moving import settle_move
+from heraldo_sync.moving import settle_move, tell_of_leaving
 from heraldo_sync.notices import NoticeKind, tell
+from heraldo_sync.private import Private
 from heraldo_sync.reading import Familiar, Reading, body_hash, read
 from heraldo_sync.resets import FEWEST, is_reset
 from heraldo_sync.schedule import after_failure, after_hold, after_success, hold_of
@@ -67,11 +69,17 @@ async def check_feed(services: SyncServices, feed_id: int) -> int:
         await _postpone(services, feed.id, services.interval)
         return 0
     kept = await _keep(services, feed, answer)
-    if kept.moving is not None and has_moved(kept.moving, services.rules):
-        await settle_move(
-            services.pool, services.queue, feed.id, kept.moving.target, services.rules
-        )
+    if kept.moving is not None:
+        await _see_to_move(services, feed.id, kept.moving)
     return kept.new
+
+
+async def _see_to_move(services: SyncServices, feed_id: int, moving: Moving) -> None:
+    if has_left(moving, services.rules):
+        async with services.pool.acquire() as connection, connection.transaction():
+            await tell_of_leaving(connection, services.queue, feed_id, moving)
+    elif has_moved(moving, services.rules):
+        await settle_move(services.pool, services.queue, feed_id, moving.target, services.rules)
 
 
 async def _keep(
@@ -114,13 +122,22 @@ async def _read(
     services: SyncServices, feed: StoredFeed
 ) -> Reading | Familiar | Fetched | NotModified | Failed:
     """A `Fetched` that comes back as it is has the body that we know already."""
+    private: Private | None = None
+    if feed.sealed is not None:
+        # Never without its headers: what comes back then is another feed, or a login page.
+        private = services.vault.open(feed.sealed) if services.vault is not None else None
+        if private is None:
+            return failures.locked()
     validators = feed.validators if feed.seen else type(feed.validators)()
-    answer = await services.fetcher.fetch(feed.url, validators=validators)
+    answer = await services.fetcher.fetch(feed.url, validators=validators, private=private)
     if not isinstance(answer, Fetched):
         return answer
     if feed.seen and body_hash(answer.body) == feed.body_hash:
         return answer
-    return await read(services, answer, seen=feed.items)
+    reading = await read(services, answer, seen=feed.items)
+    if private is not None and isinstance(reading, Failed):
+        return failures.of_private(reading, sent=True)
+    return reading
 
 
 async def keep_reading(

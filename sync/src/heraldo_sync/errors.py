@@ -9,6 +9,10 @@ class InvalidUrl(SyncError):
     """The text is not a web address that this bot can open; the message says why."""
 
 
+class InvalidHeader(SyncError):
+    """A private header is none, or may not be set; the message says why, without its value."""
+
+
 class ParserUnavailable(SyncError):
     """The parser process could not be started: the fault is this machine's, not the feed's."""
 

@@ -5,10 +5,12 @@ None holds an address, so none can hold a secret.
 """
 
 import ssl
+from dataclasses import replace
 from datetime import timedelta
 from socket import EAI_AGAIN, gaierror
 
 import aiohttp
+from aiohttp_socks import ProxyConnectionError, ProxyError, ProxyTimeoutError
 
 from heraldo_sync.addresses import ForbiddenAddress
 from heraldo_sync.limits import Limits
@@ -18,8 +20,8 @@ from heraldo_sync.site_troubles import about_site
 _STATUS = {
     400: "The server did not accept the request (400). Check the address.",
     401: (
-        "The server asks for a password (401). Put it into the address: "
-        "https://user:password@example.org/feed.xml"
+        "The server asks for a password (401). Put it into the address, as in "
+        "https://user:password@example.org/feed.xml, or send a header below it."
     ),
     402: "The server asks for a payment (402), so this bot cannot read this address.",
     403: (
@@ -33,6 +35,9 @@ _STATUS = {
     429: "The server says it is asked too often (429). It will be asked again later.",
     451: "The server may not show this page for legal reasons (451).",
 }
+
+# Network or host unreachable, connection refused (RFC 1928 §6): said of the target.
+_SOCKS_TARGET = frozenset({3, 4, 5})
 
 
 def forbidden() -> Failed:
@@ -147,6 +152,17 @@ def browser_check(status: int, retry_after: timedelta | None = None) -> Failed:
     )
 
 
+def unreachable() -> Failed:
+    """No connection to the server, and no word why."""
+    return Failed(
+        reason=Reason.CONNECT,
+        message=(
+            "The server of this address cannot be reached: it refuses the connection or "
+            "its network is down. Check the address, or try again later."
+        ),
+    )
+
+
 def bad_status(status: int, retry_after: timedelta | None = None, *, host: str = "") -> Failed:
     """An answer that is no page. ``retry_after`` is the server's own wish."""
     return Failed(
@@ -157,14 +173,62 @@ def bad_status(status: int, retry_after: timedelta | None = None, *, host: str =
     )
 
 
+def of_private(failed: Failed, *, sent: bool) -> Failed:
+    """The same failure of a private feed; ``sent`` says whether its headers were sent along."""
+    refused = failed.status in (401, 403)
+    again = "If its password, cookie or key has changed, /subscribe to it again with the new one."
+    if refused and not sent:
+        message = (
+            f"The server redirects to another one, which asks for a login ({failed.status}). "
+            "Private headers are sent only to the server that they were given for, and what was "
+            "given for https is not for http, nor the reverse. Open the address in a browser and "
+            "send the one that it ends at, with its headers."
+        )
+    elif failed.status == 401:
+        message = (
+            "The server does not accept the private headers of this feed (401): they are wrong or "
+            f"have expired. {again}"
+        )
+    elif refused:
+        message = (
+            "The server refuses to show this page (403): the private headers of this feed are "
+            f"wrong or have expired, or it lets no bots in. {again}"
+        )
+    elif failed.reason is Reason.NOT_A_FEED:
+        message = f"{failed.message} Perhaps it asks to log in. {again}"
+    else:
+        return failed
+    return replace(failed, message=message)
+
+
+def locked() -> Failed:
+    """The private headers of a feed cannot be decrypted."""
+    return Failed(
+        reason=Reason.LOCKED,
+        message=(
+            "The key that this feed's private headers are locked with is missing. "
+            "If you run this bot, set SECRET_KEY to it; else /subscribe again with the headers."
+        ),
+    )
+
+
 def of_exception(error: Exception, limits: Limits) -> Failed | None:
     """What an exception of aiohttp means; None for one that no server should be able to cause."""
     beneath = _of_cause(error)
     if beneath is not None:
         return beneath
     match error:
-        case aiohttp.ClientProxyConnectionError() | aiohttp.ClientHttpProxyError():
+        case ProxyError(error_code=code) if code in _SOCKS_TARGET:
+            return unreachable()
+        case (
+            aiohttp.ClientProxyConnectionError()
+            | aiohttp.ClientHttpProxyError()
+            | ProxyError()
+            | ProxyConnectionError()
+        ):
             return proxy_trouble()
+        case ProxyTimeoutError():
+            return too_slow(limits.connect)
         case aiohttp.ClientConnectorDNSError():
             return _dns(gaierror())
         case aiohttp.ConnectionTimeoutError():
@@ -174,13 +238,7 @@ def of_exception(error: Exception, limits: Limits) -> Failed | None:
         case TimeoutError():
             return too_slow(limits.total)
         case aiohttp.ClientConnectorError():
-            return Failed(
-                reason=Reason.CONNECT,
-                message=(
-                    "The server of this address cannot be reached: it refuses the connection or "
-                    "its network is down. Check the address, or try again later."
-                ),
-            )
+            return unreachable()
         case aiohttp.ServerDisconnectedError() | aiohttp.ClientPayloadError() | ConnectionError():
             return broken_off()
         case aiohttp.ClientError() | ValueError():
@@ -203,6 +261,9 @@ def _of_cause(error: Exception) -> Failed | None:
 def _causes(error: Exception) -> list[BaseException]:
     """The exception and what lies beneath it, as aiohttp keeps it."""
     found: list[BaseException] = [error]
+    if isinstance(error, aiohttp.ClientOSError) and error.__cause__ is not None:
+        # What another connector than aiohttp's own has met, TLS by way of SOCKS for one.
+        found.append(error.__cause__)
     if isinstance(error, aiohttp.ClientConnectorError):
         found.append(error.os_error)
     if isinstance(error, aiohttp.ClientConnectorCertificateError):

@@ -4,7 +4,6 @@ Nothing a server does makes `Fetcher.fetch` raise; what went wrong is a `Failed`
 """
 
 import asyncio
-import base64
 import logging
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, replace
@@ -28,9 +27,9 @@ from heraldo_sync.body import (
     read_body,
 )
 from heraldo_sync.errors import InvalidUrl
-from heraldo_sync.frugal import FrugalConnector
 from heraldo_sync.limits import Limits
 from heraldo_sync.model import Failed, Fetched, NotModified, Validators
+from heraldo_sync.private import Private, login_of
 from heraldo_sync.proxy import Proxy, check_target
 from heraldo_sync.site_troubles import is_browser_check, is_browser_check_page
 from heraldo_sync.tls import SessionContext, port_of_connection
@@ -57,7 +56,7 @@ T = TypeVar("T")
 class _Redirect:
     """``location`` is absolute and canonical."""
 
-    location: str
+    location: urls.Url
     permanent: bool
 
 
@@ -109,10 +108,7 @@ class Fetcher:
         self._resolver = self._resolver or SystemResolver()
         self._session = self._open(GuardedConnector(self._policy, self._resolver, tls=self._tls))
         if self._proxy is not None:
-            # Without the guard: this one only ever connects to the operator's proxy.
-            self._proxied = self._open(
-                FrugalConnector(resolver=self._resolver, limit=0, ssl=self._tls)
-            )
+            self._proxied = self._open(self._proxy.connector(self._resolver, self._tls))
         return self
 
     def _open(self, connector: aiohttp.TCPConnector) -> aiohttp.ClientSession:
@@ -147,14 +143,15 @@ class Fetcher:
             await self._resolver.close()
 
     async def fetch(
-        self, url: str, validators: Validators | None = None
+        self, url: str, validators: Validators | None = None, *, private: Private | None = None
     ) -> Fetched | NotModified | Failed:
         """Asks for a page; with ``validators`` the server may answer that it has not changed.
 
-        `NotModified` comes back only if validators were sent. Credentials in the address go to
-        its own origin alone, whatever redirects say.
+        `NotModified` comes back only if validators were sent. They are sent to the origin alone
+        that they are from, and ``private`` headers (or the address's own credentials) to the one
+        that they were given for, whatever redirects say.
         """
-        return await self._spoken_for(url, self._follow(url, validators or Validators()))
+        return await self._spoken_for(url, self._begin(url, validators or Validators(), private))
 
     async def post(self, url: str, form: Mapping[str, str]) -> int | Failed:
         """Sends a form, and returns the status of the answer if that is 2xx.
@@ -183,24 +180,40 @@ class Fetcher:
                 failed = failures.not_understood()
             return failed
 
-    async def _follow(self, url: str, validators: Validators) -> Fetched | NotModified | Failed:
+    async def _begin(
+        self, url: str, validators: Validators, private: Private | None
+    ) -> Fetched | NotModified | Failed:
+        start = urls.parse(url)
+        return await self._follow(
+            start.without_credentials(), validators, private or login_of(start)
+        )
+
+    async def _follow(
+        self, start: urls.Url, validators: Validators, private: Private | None
+    ) -> Fetched | NotModified | Failed:
         """Every redirect is a request of its own: normalised, checked, and timed together."""
-        current = urls.normalise(url)
+        current = start
         permanent = True
         left = self._limits.total.total_seconds()
         patience = Patience(self._limits.turn.total_seconds())
         for hop in range(self._limits.redirects + 1):
-            async with self._turns.turn(urls.parse(current).host, patience):
+            async with self._turns.turn(current.host, patience):
                 started = self._clock.monotonic()
                 async with asyncio.timeout(max(left, 0.0)):
-                    answer = await self._ask(current, validators)
+                    answer = await self._ask(current, _for(current, start, validators), private)
                 left -= self._clock.monotonic() - started
-            if isinstance(answer, Fetched | NotModified) and hop and permanent:
-                return replace(answer, permanent_url=current)
-            if not isinstance(answer, _Redirect):
-                return answer
-            current = answer.location
-            permanent = permanent and answer.permanent
+            match answer:
+                case _Redirect():
+                    current = answer.location
+                    permanent = permanent and answer.permanent
+                case Failed():
+                    return answer
+                case _:
+                    return replace(
+                        answer,
+                        permanent_url=str(current) if hop and permanent else None,
+                        validators=_from(current, start, answer.validators),
+                    )
         return failures.too_many_redirects(self._limits.redirects)
 
     async def _send(self, url: str, form: bytes) -> int | Failed:
@@ -216,7 +229,7 @@ class Fetcher:
                 left -= self._clock.monotonic() - started
             if not isinstance(answer, _Redirect):
                 return answer
-            target = urls.parse(answer.location)
+            target = answer.location
             if current.scheme == "https" and target.scheme != "https":
                 return failures.bad_redirect(308 if answer.permanent else 307)
             current = target
@@ -227,7 +240,7 @@ class Fetcher:
         response = await session.post(
             yarl.URL(str(target.without_credentials()), encoded=True),
             data=form,
-            headers={**_headers(target, Validators()), "Content-Type": _FORM},
+            headers={**_headers(Validators(), login_of(target)), "Content-Type": _FORM},
             allow_redirects=False,
             proxy=proxy,
         )
@@ -242,24 +255,27 @@ class Fetcher:
             return failures.bad_status(response.status, wait)
 
     async def _ask(
-        self, url: str, validators: Validators
+        self, target: urls.Url, validators: Validators, private: Private | None
     ) -> Fetched | NotModified | Failed | _Redirect:
-        target = urls.parse(url)
         session, proxy = await self._way(target)
+        sent = private if private is not None and private.origin == target.origin else None
         response = await session.get(
-            yarl.URL(str(target.without_credentials()), encoded=True),
-            headers=_headers(target, validators),
+            yarl.URL(str(target), encoded=True),
+            headers=_headers(validators, sent),
             allow_redirects=False,
             proxy=proxy,
         )
         async with response:
             if self._watch is not None:
-                url = str(target.without_credentials())
-                self._watch(Exchange(url=url, status=response.status, headers=response.headers))
+                self._watch(
+                    Exchange(url=str(target), status=response.status, headers=response.headers)
+                )
             answer = await self._read(response, target, validators)
             if not response.content.at_eof():
                 # What is left unread may be endless; a connection in that state is of no use.
                 response.close()
+            if isinstance(answer, Failed) and private is not None:
+                return failures.of_private(answer, sent=sent is not None)
             return answer
 
     async def _way(self, target: urls.Url) -> tuple[aiohttp.ClientSession, str | None]:
@@ -271,7 +287,7 @@ class Fetcher:
         await check_target(self._policy, self._resolver, target.host, target.port)
         # In a tunnel the TLS session is the target's, which the connector to the proxy cannot tell.
         port_of_connection.set(target.port)
-        return self._proxied, self._proxy.url
+        return self._proxied, self._proxy.named_by_requests
 
     async def _read(
         self, response: aiohttp.ClientResponse, url: urls.Url, validators: Validators
@@ -321,15 +337,26 @@ class Fetcher:
             return failures.broken_off()
 
 
-def _headers(url: urls.Url, validators: Validators) -> dict[str, str]:
-    headers: dict[str, str] = {}
+def _for(target: urls.Url, start: urls.Url, validators: Validators) -> Validators:
+    """The validators to send with this request: those that are from its origin, or none."""
+    if (validators.origin or start.origin) != target.origin:
+        return Validators()
+    return replace(validators, origin=None)
+
+
+def _from(target: urls.Url, start: urls.Url, validators: Validators) -> Validators:
+    """The validators of an answer with the origin they are from, if redirects led to another."""
+    if target.origin == start.origin or validators == Validators():
+        return validators
+    return replace(validators, origin=target.origin)
+
+
+def _headers(validators: Validators, private: Private | None) -> dict[str, str]:
+    headers = dict(private.headers) if private is not None else {}
     if validators.etag is not None:
         headers["If-None-Match"] = validators.etag
     if validators.last_modified is not None:
         headers["If-Modified-Since"] = validators.last_modified
-    if url.credentials is not None:
-        pair = ":".join(url.credentials).encode("utf-8", "replace")
-        headers["Authorization"] = f"Basic {base64.b64encode(pair).decode()}"
     return headers
 
 
@@ -348,15 +375,13 @@ def _failed(response: aiohttp.ClientResponse, url: urls.Url, now: datetime) -> F
 
 
 def _redirect(response: aiohttp.ClientResponse, url: urls.Url) -> _Redirect | Failed:
-    """Where a redirect leads; the address's own credentials stay with its origin."""
+    """Where a redirect leads; credentials in it are not for us to use (RFC 9110 §4.2.4)."""
     raw = response.headers.get("Location", "").encode("utf-8", "surrogateescape")
     location = quote(raw, safe=bytes(range(0x20, 0x7F)).decode())
     if not location.strip():
         return failures.bad_redirect(response.status)
     try:
-        target = urls.parse(urls.resolve(str(url.without_credentials()), location))
+        target = urls.parse(urls.resolve(str(url), location)).without_credentials()
     except InvalidUrl:
         return failures.bad_redirect(response.status)
-    if target.origin == url.origin and not target.userinfo:
-        target = replace(target, userinfo=url.userinfo)
-    return _Redirect(location=str(target), permanent=response.status in _PERMANENT)
+    return _Redirect(location=target, permanent=response.status in _PERMANENT)

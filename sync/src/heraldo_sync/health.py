@@ -46,13 +46,15 @@ class Ailing:
 class Moving:
     """A feed after a good check: only permanent redirects led to ``target``.
 
-    So they did at ``seen`` checks in a row, the first of them ``lasting`` ago.
+    So they did at ``seen`` checks in a row, the first of them ``lasting`` ago. ``private`` says
+    that it is asked with private headers.
     """
 
     url: str
     target: str
     seen: int
     lasting: timedelta
+    private: bool = False
 
 
 class Step(Enum):
@@ -78,14 +80,28 @@ def has_moved(feed: Moving, rules: Rules) -> bool:
     """Whether the new address takes the place of the old one.
 
     One redirect may be a captive portal, an intruder's or a mistake. Never from https to http,
-    and not to another origin while the address has credentials, which would be lost.
+    and a private feed never to another origin, where its headers are not sent.
     """
+    origins = _lasting(feed, rules)
+    if origins is None:
+        return False
+    old, new = origins
+    if old.startswith("https:") and not new.startswith("https:"):
+        return False
+    return old == new or not feed.private
+
+
+def has_left(feed: Moving, rules: Rules) -> bool:
+    """Whether a private feed says for good that it is at another origin: a question to people."""
+    origins = _lasting(feed, rules)
+    return feed.private and origins is not None and origins[0] != origins[1]
+
+
+def _lasting(feed: Moving, rules: Rules) -> tuple[str, str] | None:
+    """Both origins, if the redirects have lasted and lead somewhere."""
     if feed.seen < rules.moved_seen or feed.lasting < rules.moved_after:
-        return False
+        return None
     try:
-        old, new = parse(feed.url), parse(feed.target)
+        return parse(feed.url).origin, parse(feed.target).origin
     except InvalidUrl:
-        return False
-    if old.scheme == "https" and new.scheme != "https":
-        return False
-    return not old.userinfo or new.userinfo == old.userinfo
+        return None

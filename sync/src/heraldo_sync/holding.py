@@ -4,9 +4,10 @@ When and why is in docs/decisions/0020-identity.md.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from colmillo import Queue
 from heraldo_sync.database import Connection, Pool
@@ -28,6 +29,16 @@ async def hold(
     Instead of a fan-out, within the same transaction and with the same locks.
     """
     rows = await lock_subscribers(connection, feed_id)
+    await hold_for(connection, queue, [dict(row) for row in rows], entry_ids)
+
+
+async def hold_for(
+    connection: Connection,
+    queue: Queue,
+    rows: Sequence[Mapping[str, Any]],
+    entry_ids: Sequence[int],
+) -> None:
+    """The same for some subscriptions, whose targets are locked already."""
     if not rows or not entry_ids:
         return
     subscription_ids = [row["subscription_id"] for row in rows]

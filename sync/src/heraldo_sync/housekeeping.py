@@ -32,6 +32,7 @@ async def keep_house(ctx: Context[SyncServices]) -> None:
     services = ctx.resources
     await Held(services.pool, services.queue).expire()
     await drop_deliveries(services)
+    await forget_private_feeds(services)
     await clean_feeds(services)
     await Folding(services.pool).forget(ROWS_AT_ONCE)
 
@@ -43,6 +44,13 @@ async def drop_deliveries(services: SyncServices) -> None:
         last = await services.pool.fetchval(
             statement("drop_deliveries"), last, ROWS_AT_ONCE, services.retention
         )
+
+
+async def forget_private_feeds(services: SyncServices) -> None:
+    """Drops private feeds that were left while posts of theirs still waited to be sent."""
+    async with services.pool.acquire() as connection, connection.transaction():
+        rows = await connection.fetch(statement("lock_idle_private_feeds"), ROWS_AT_ONCE)
+        await connection.execute(statement("forget_private_feeds"), [row["id"] for row in rows])
 
 
 async def clean_feeds(services: SyncServices, *, remember: int = REMEMBER_AT_LEAST) -> None:

@@ -16,6 +16,7 @@ from heraldo_sync.hubs import announced
 from heraldo_sync.identity import Post, posts
 from heraldo_sync.model import Failed, ParsedEntry
 from heraldo_sync.parse import Parser
+from heraldo_sync.private import Private
 from heraldo_sync.proxy import Proxy
 from heraldo_sync.reading import Reading
 from heraldo_sync.schedule import MAX_DELAY, MAX_TTL, after_failure, after_success
@@ -39,7 +40,7 @@ class NextCheck:
 class FeedFacts:
     """A feed as the pipeline sees it. ``entries`` are in the order to send them.
 
-    ``url`` is what would be stored, its credentials included. ``partial`` says that later
+    ``url`` is what would be stored, without credentials. ``partial`` says that later
     checks parse new items alone. ``encoding`` is a name and where it comes from.
     """
 
@@ -79,6 +80,7 @@ async def inspect(
     rsshub: str | None = None,
     proxy: Proxy | None = None,
     longest: timedelta = MAX_DELAY,
+    private: Private | None = None,
 ) -> Inspection:
     """Looks at a normalised address as a subscription would, and keeps nothing.
 
@@ -91,7 +93,7 @@ async def inspect(
     started = clock.monotonic()
     reached = Fetcher(policy, clock=clock, watch=exchanges.append, proxy=proxy)
     async with reached as fetcher, Parser() as parser:
-        found = await look(_Readers(fetcher=fetcher, parser=parser, rsshub=rsshub), url)
+        found = await look(_Readers(fetcher=fetcher, parser=parser, rsshub=rsshub), url, private)
     seconds = clock.monotonic() - started
     result: FeedFacts | Choices | Failed
     wait: NextCheck | None = None

@@ -79,10 +79,14 @@ class FeedLink:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Validators:
-    """What a server gave us to ask "has it changed?" with, returned to it verbatim."""
+    """What a server gave us to ask "has it changed?" with, returned to it verbatim.
+
+    ``origin`` is where redirects led to it (`Url.origin`); None stands for the address's own.
+    """
 
     etag: str | None = None
     last_modified: str | None = None
+    origin: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +133,7 @@ class Reason(StrEnum):
     PARSE_TIMEOUT = "parse_timeout"
     HOST_BUSY = "host_busy"
     BROWSER_CHECK = "browser_check"
+    LOCKED = "locked"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

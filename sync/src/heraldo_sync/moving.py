@@ -14,6 +14,7 @@ from colmillo import Queue
 from heraldo_sync.database import Connection, Pool
 from heraldo_sync.health import Moving, Rules, has_moved
 from heraldo_sync.messages import deliver_target
+from heraldo_sync.notices import NoticeKind, tell
 from heraldo_sync.statements import statement
 from heraldo_sync.subscribers import lock_subscribers_of
 from heraldo_sync.urls import display
@@ -47,7 +48,11 @@ async def _settle(
     if feed is None or feed["moved_to"] != target or feed["url"] == target:
         return
     moving = Moving(
-        url=feed["url"], target=target, seen=feed["moved_seen"], lasting=feed["moved_for"]
+        url=feed["url"],
+        target=target,
+        seen=feed["moved_seen"],
+        lasting=feed["moved_for"],
+        private=feed["private"],
     )
     if not has_moved(moving, rules):
         return
@@ -66,8 +71,8 @@ async def _merge(connection: Connection, queue: Queue, old: int, new: int) -> No
     rows = await lock_subscribers_of(connection, [old, new])
     # What is recorded as sent meanwhile is seen by the statements that follow, or comes after them.
     await connection.fetch(statement("lock_deliveries_of_feeds"), [old, new])
-    news_to_old = await _news(connection, old, new)
-    news_to_new = await _news(connection, new, old)
+    news_to_old = await news(connection, to=old, of=new)
+    news_to_new = await news(connection, to=new, of=old)
     for name in ("merge_repeats", "merge_deliveries", "merge_entries", "merge_subscriptions"):
         await connection.execute(statement(name), old, new)
     theirs = [row for row in rows if row["feed_id"] == new]
@@ -91,6 +96,18 @@ async def _merge(connection: Connection, queue: Queue, old: int, new: int) -> No
     )
 
 
-async def _news(connection: Connection, to: int, of: int) -> list[int]:
+async def tell_of_leaving(
+    connection: Connection, queue: Queue, feed_id: int, moving: Moving
+) -> None:
+    """Tells a private feed's subscribers, once, that it says it is at another server now.
+
+    Within a transaction. Should it be lost, the next good check finds the same.
+    """
+    if await connection.fetchval(statement("told_of_move"), feed_id) is not None:
+        await tell(connection, queue, feed_id, NoticeKind.LEFT, reason=display(moving.target))
+
+
+async def news(connection: Connection, *, to: int, of: int) -> list[int]:
+    """The entries of one feed that are news to the subscribers of another of the same posts."""
     rows = await connection.fetch(statement("merge_news"), to, of, _CHECK_TAKES)
     return [row["id"] for row in rows]

@@ -19,14 +19,15 @@ class NoticeKind(StrEnum):
     WORKING = "working"
     ENDED = "ended"
     HELD = "held"
+    LEFT = "left"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
-    """A notice as a message is made of it. ``feed_url`` may hold credentials.
+    """A notice as a message is made of it. ``feed_url``'s query may hold secrets.
 
-    ``reason`` is for people, as `Failed` has it; with HELD the number of posts. ``since`` is when
-    the trouble began.
+    ``reason`` is for people, as `Failed` has it; with HELD the number of posts, with LEFT the
+    address to be shown. ``since`` is when the trouble began.
     """
 
     kind: NoticeKind

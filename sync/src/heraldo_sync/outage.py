@@ -18,7 +18,9 @@ LONGEST = timedelta(hours=6)
 """A longer silence is taken for the feeds' own: a small bot's few feeds may all be dead."""
 
 _SILENT = frozenset({Reason.DNS, Reason.CONNECT, Reason.TIMEOUT, Reason.TLS})
-_NOT_ASKED = frozenset({Reason.INVALID_URL, Reason.FORBIDDEN_ADDRESS, Reason.HOST_BUSY})
+_NOT_ASKED = frozenset(
+    {Reason.INVALID_URL, Reason.FORBIDDEN_ADDRESS, Reason.HOST_BUSY, Reason.LOCKED}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

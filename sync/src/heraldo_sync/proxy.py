@@ -1,4 +1,4 @@
-"""Feeds by way of an HTTP proxy, and what is left of the address policy then.
+"""Feeds by way of an HTTP or SOCKS5 proxy, and what is left of the address policy then.
 
 Behind a proxy it is the proxy that connects, where our guard cannot look. So each host is looked
 up here first, and all of its addresses have to be permitted. Between that and the proxy's own
@@ -6,19 +6,25 @@ look-up a name may change its answer: a proxy that can reach private networks sh
 """
 
 import re
+import ssl
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 
+import aiohttp
 from aiohttp.abc import AbstractResolver
+from aiohttp_socks import ProxyConnector
 
 from heraldo_sync.addresses import AddressPolicy, ForbiddenAddress
+from heraldo_sync.frugal import FrugalConnector
 
-_PROXY = re.compile(r"http://(?:[^\s/@]+@)?(?:[\w.-]+|\[[0-9a-fA-F:.]+\]):\d{1,5}/?", re.ASCII)
+_PROXY = re.compile(
+    r"(?:http|socks5)://(?:[^\s/@]+@)?(?:[\w.-]+|\[[0-9a-fA-F:.]+\]):\d{1,5}/?", re.ASCII
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proxy:
-    """An HTTP proxy for everything but the hosts and addresses of ``bypass``.
+    """An HTTP or SOCKS5 proxy for everything but the hosts and addresses of ``bypass``.
 
     ``url`` may hold a user and a password, so it is not shown.
     """
@@ -29,7 +35,22 @@ class Proxy:
     def __post_init__(self) -> None:
         """Refuses an address that is no proxy's, with ValueError."""
         if not _PROXY.fullmatch(self.url):
-            raise ValueError("is no HTTP proxy; it looks like http://user:password@proxy.lan:3128")
+            raise ValueError(
+                "is no HTTP or SOCKS5 proxy; it looks like http://user:password@proxy.lan:3128 "
+                "or socks5://proxy.lan:1080"
+            )
+
+    @property
+    def named_by_requests(self) -> str | None:
+        """What a request names as its proxy; None where the connector does all of it (SOCKS)."""
+        return None if self.url.startswith("socks5:") else self.url
+
+    def connector(self, resolver: AbstractResolver, tls: ssl.SSLContext) -> aiohttp.TCPConnector:
+        """Connects by way of the proxy, and only ever to it: there is no guard."""
+        if self.named_by_requests is not None:
+            return FrugalConnector(resolver=resolver, limit=0, ssl=tls)
+        # It is the proxy that looks names up, as with HTTP.
+        return ProxyConnector.from_url(self.url, rdns=True, limit=0, ssl=tls)
 
     def serves(self, host: str) -> bool:
         """Whether requests to this host go through the proxy."""

@@ -12,6 +12,7 @@ from heraldo_sync.fetch import Fetcher
 from heraldo_sync.health import Rules
 from heraldo_sync.outage import Network
 from heraldo_sync.parse import Parser
+from heraldo_sync.vault import Vault
 
 
 class Readers(Protocol):
@@ -40,7 +41,8 @@ class SyncServices:
     A feed is checked every ``interval`` at most and, if it works, every ``longest`` at least; a
     host with many feeds is asked every ``host_interval`` at most, by all workers together.
     ``rsshub`` is the base address of an RSSHub for sites without feeds. ``public_url`` is where
-    hubs reach us; without it no hub is ever asked. ``batches`` are made of the pool.
+    hubs reach us; without it no hub is ever asked. Without a ``vault`` no private feed can be
+    followed. ``batches`` are made of the pool.
     """
 
     pool: Pool
@@ -55,6 +57,7 @@ class SyncServices:
     network: Network = field(default_factory=Network)
     rsshub: str | None = None
     public_url: str | None = None
+    vault: Vault | None = None
     rng: random.Random = field(default_factory=random.Random)
     batches: Batches = field(init=False)
 

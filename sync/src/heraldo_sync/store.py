@@ -37,8 +37,9 @@ class StoredFeed:
     ``told`` is whether its subscribers know that it fails. ``ttl`` and ``skip`` are the wishes
     that it last expressed, ``quiet`` how long it has brought nothing new, ``held`` how much longer
     its host wants to be left alone. ``items`` is what `heraldo_sync.gate` packed of the items that
-    it showed. ``delivered`` is for how long its hub can be counted on to tell what is new, ``now``
-    the database's time when it was loaded.
+    it showed, ``sealed`` the private headers that it is asked with, encrypted. ``delivered`` is for
+    how long its hub can be counted on to tell what is new, ``now`` the database's time when it was
+    loaded.
     """
 
     id: int
@@ -56,6 +57,7 @@ class StoredFeed:
     held: timedelta | None = None
     items: bytes | None = None
     delivered: timedelta | None = None
+    sealed: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +112,11 @@ def _stored(row: asyncpg.Record) -> StoredFeed:
         id=row["id"],
         url=row["url"],
         title=row["title"],
-        validators=Validators(etag=row["etag"], last_modified=row["last_modified"]),
+        validators=Validators(
+            etag=row["etag"],
+            last_modified=row["last_modified"],
+            origin=row["validators_origin"],
+        ),
         body_hash=row["body_hash"],
         failures=row["failures"],
         seen=row["succeeded_at"] is not None,
@@ -122,11 +128,12 @@ def _stored(row: asyncpg.Record) -> StoredFeed:
         held=row["held"],
         items=row["items"],
         delivered=row["delivered"],
+        sealed=row["sealed"],
     )
 
 
 async def upsert_feed(connection: Connection, url: str, title: str) -> int:
-    """The id of the feed of this address, which is made if it is new."""
+    """The id of the public feed of this address, which is made if it is new."""
     feed_id: int = await connection.fetchval(statement("upsert_feed"), url, title)
     return feed_id
 
@@ -304,12 +311,14 @@ async def record_success(
         permanent_url,
         posted,
         description.skip.bits if description and description.skip else None,
+        validators.origin,
     )
     if row is None or row["moved_to"] is None:
         return None
     return Moving(
         url=row["url"],
         target=row["moved_to"],
+        private=row["private"],
         seen=row["moved_seen"],
         lasting=row["moved_for"],
     )

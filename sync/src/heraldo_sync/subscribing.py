@@ -4,10 +4,19 @@ from dataclasses import dataclass
 
 from heraldo_sync import sites
 from heraldo_sync.check import keep_reading
+from heraldo_sync.database import Connection
 from heraldo_sync.detect import Kind, detect
 from heraldo_sync.discover import common_places, discover
 from heraldo_sync.model import Failed, FeedLink, Fetched, NotModified, Reason
+from heraldo_sync.private import Private, private_address
 from heraldo_sync.reading import Reading, read_whole
+from heraldo_sync.replacing import (
+    ChangedMeanwhile,
+    PrivateFeed,
+    followed,
+    lock_subscriber,
+    replace,
+)
 from heraldo_sync.services import Readers, SyncServices
 from heraldo_sync.statements import statement
 from heraldo_sync.store import deliver_newest, lock_feed, upsert_feed
@@ -18,10 +27,15 @@ _ABSENT = frozenset({400, 403, 404, 405, 406, 410})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """A feed, read once. ``url`` is the address it will be checked at."""
+    """A feed, read once. ``url`` is the address it will be checked at, ``private`` with what.
+
+    ``elsewhere`` is where a private feed says it is for good, if that is another server.
+    """
 
     url: str
     reading: Reading
+    private: Private | None = None
+    elsewhere: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +49,8 @@ class Choices:
 class Subscribed:
     """The subscription is there; ``already`` when it was before. ``newest`` is on its way.
 
-    ``url`` is for people: it holds no credentials.
+    ``url`` and ``elsewhere`` are for people: they hold no credentials. ``replaced`` says that the
+    target had followed this address before with other private headers, or without any.
     """
 
     subscription_id: int
@@ -43,32 +58,42 @@ class Subscribed:
     url: str
     already: bool
     newest: str | None
+    private: bool = False
+    replaced: bool = False
+    elsewhere: str | None = None
 
 
-async def look(services: Readers, url: str) -> Found | Choices | Failed:
+async def look(
+    services: Readers, url: str, private: Private | None = None
+) -> Found | Choices | Failed:
     """Reads the address: a feed, or a web page that leads to one or offers several.
 
     ``url`` is normalised. What a well-known site documents about its pages comes first, then the
     page's own word, then the usual places. A page with a single feed leads to it; one step, no
-    further.
+    further. With ``private`` headers (or credentials in the address) none of the well-known sites'
+    rules apply, and a feed on another server is one that anybody may read.
     """
-    known = sites.feeds_of(url, services.rsshub)
+    url, login = private_address(url)
+    private = private or login
+    known = sites.feeds_of(url, services.rsshub) if private is None else ()
     if len(known) > 1:
         return Choices(links=known)
-    guess = await _follow(services, known[0].url) if known else None
+    guess = await _follow(services, known[0].url, private) if known else None
     if isinstance(guess, Found) or (guess is not None and not _is_absent(guess)):
         return guess
-    found = await _look_at(services, url)
+    found = await _look_at(services, url, private)
     return guess if guess is not None and isinstance(found, Failed) else found
 
 
-async def _look_at(services: Readers, url: str) -> Found | Choices | Failed:
-    first = await _fetch(services, url)
+async def _look_at(
+    services: Readers, url: str, private: Private | None
+) -> Found | Choices | Failed:
+    first = await _fetch(services, url, private)
     if isinstance(first, Failed):
         return first
     reading = await read_whole(services, first)
     if isinstance(reading, Reading):
-        return Found(url=first.permanent_url or url, reading=reading)
+        return _found(url, private, reading)
     if reading.reason is not Reason.NOT_A_FEED:
         return reading
     links = sites.feeds_in(first.body, first.url) or discover(
@@ -76,19 +101,19 @@ async def _look_at(services: Readers, url: str) -> Found | Choices | Failed:
     )
     match links:
         case ():
-            return await _guess(services, first) or reading
+            return await _guess(services, first, private) or reading
         case (only,):
-            return await _follow(services, only.url)
+            return await _follow(services, only.url, private)
         case links:
             return Choices(links=links)
 
 
-async def _guess(services: Readers, page: Fetched) -> Found | None:
+async def _guess(services: Readers, page: Fetched, private: Private | None) -> Found | None:
     """Tries the usual places, one after the other, as long as the site minds its manners."""
     if detect(page.body) is not Kind.HTML or sites.is_known(page.url):
         return None
     for url in common_places(page.url):
-        answer = await services.fetcher.fetch(url)
+        answer = await services.fetcher.fetch(url, private=_meant_for(url, private))
         if isinstance(answer, Failed) and _is_absent(answer):
             continue
         if not isinstance(answer, Fetched) or answer.body == page.body:
@@ -97,7 +122,7 @@ async def _guess(services: Readers, page: Fetched) -> Found | None:
         if detect(answer.body) in (Kind.XML, Kind.JSON):
             reading = await read_whole(services, answer)
             if isinstance(reading, Reading):
-                return Found(url=answer.permanent_url or url, reading=reading)
+                return _found(url, private, reading)
     return None
 
 
@@ -108,18 +133,38 @@ def _is_absent(failed: Failed) -> bool:
     return failed.reason is Reason.NOT_A_FEED or failed.status in _ABSENT
 
 
-async def _follow(services: Readers, url: str) -> Found | Failed:
-    fetched = await _fetch(services, url)
+async def _follow(services: Readers, url: str, private: Private | None) -> Found | Failed:
+    """A link's own credentials are for nobody to use: they are its author's, or a trick."""
+    url, _ = private_address(url)
+    fetched = await _fetch(services, url, private)
     if isinstance(fetched, Failed):
         return fetched
     reading = await read_whole(services, fetched)
     if isinstance(reading, Failed):
         return reading
-    return Found(url=fetched.permanent_url or url, reading=reading)
+    return _found(url, private, reading)
 
 
-async def _fetch(services: Readers, url: str) -> Fetched | Failed:
-    answer = await services.fetcher.fetch(url)
+def _meant_for(url: str, private: Private | None) -> Private | None:
+    """What a request that begins at this address may carry anywhere.
+
+    If it begins elsewhere, nothing: a redirect back would bring a private document to all who
+    follow the public address.
+    """
+    return private if private is not None and private.is_for(url) else None
+
+
+def _found(url: str, private: Private | None, reading: Reading) -> Found:
+    """Where the feed is kept, which is never another server than its headers are for."""
+    moved = reading.fetched.permanent_url
+    private = _meant_for(url, private)
+    if private is not None and moved is not None and not private.is_for(moved):
+        return Found(url=url, reading=reading, private=private, elsewhere=moved)
+    return Found(url=moved or url, reading=reading, private=private)
+
+
+async def _fetch(services: Readers, url: str, private: Private | None) -> Fetched | Failed:
+    answer = await services.fetcher.fetch(url, private=_meant_for(url, private))
     if isinstance(answer, NotModified):
         # We sent no validators, so this is a server that answers anything.
         return Failed(
@@ -133,39 +178,79 @@ async def subscribe(services: SyncServices, target_id: int, found: Found) -> Sub
     """Subscribes a target to a feed that was just read, in one transaction.
 
     What is new to subscribers the feed already has goes out to them; the new one gets the
-    newest entry at once. Repeating it changes nothing and sends nothing again.
+    newest entry at once. Repeating it changes nothing and sends nothing again. A target follows an
+    address once: with other private headers than before its subscription goes on with these.
+
+    Raises:
+        ValueError: the feed is private and there is no vault.
     """
+    while True:
+        try:
+            async with services.pool.acquire() as connection, connection.transaction():
+                return await _subscribe(services, connection, target_id, found)
+        except ChangedMeanwhile:
+            # What another request of the same chat has committed will be seen this time.
+            continue
+
+
+async def _subscribe(
+    services: SyncServices, connection: Connection, target_id: int, found: Found
+) -> Subscribed:
     title = found.reading.parsed.title or display(found.url)
-    async with services.pool.acquire() as connection, connection.transaction():
+    mine: PrivateFeed | None = None
+    if found.private is not None:
+        mine = await PrivateFeed.of(connection, services.vault, found.url, found.private)
+    wanted = mine.feed_id if mine is not None else None
+    before = await followed(connection, target_id, found.url, wanted)
+    if mine is not None:
+        feed_id = await mine.hold(connection, title, before)
+    elif before is not None and before.private:
+        # The way back to a public feed is to unsubscribe first: it may be a slip.
+        return _subscribed(found, title, before.id, already=True)
+    else:
         feed_id = await upsert_feed(connection, found.url, title)
         await lock_feed(connection, feed_id)
-        await keep_reading(services, connection, feed_id, found.reading)
-        subscription_id = await connection.fetchval(
-            statement("insert_subscription"), target_id, feed_id
+    await keep_reading(services, connection, feed_id, found.reading)
+    if mine is not None:
+        await lock_subscriber(connection, target_id, found.url, before)
+    if before is not None and before.feed_id != feed_id:
+        await replace(
+            connection, services.queue, target_id=target_id, before=before, feed_id=feed_id
         )
-        if subscription_id is None:
-            known = await connection.fetchrow(
-                statement("subscription_views"), target_id, None, found.url, 0, 1
-            )
-            assert known is not None  # the feed is locked, so nobody can have unsubscribed
-            return Subscribed(
-                subscription_id=known["id"],
-                title=title,
-                url=display(found.url),
-                already=True,
-                newest=None,
-            )
-        newest = await deliver_newest(
-            connection,
-            services.queue,
-            feed_id=feed_id,
-            subscription_id=subscription_id,
-            target_id=target_id,
-        )
+        return _subscribed(found, title, before.id, replaced=True)
+    subscription_id = await connection.fetchval(
+        statement("insert_subscription"), target_id, feed_id
+    )
+    if subscription_id is None:
+        known = await followed(connection, target_id, found.url, feed_id)
+        assert known is not None  # the feed is locked, so nobody can have unsubscribed
+        return _subscribed(found, title, known.id, already=True)
+    newest = await deliver_newest(
+        connection,
+        services.queue,
+        feed_id=feed_id,
+        subscription_id=subscription_id,
+        target_id=target_id,
+    )
+    return _subscribed(found, title, subscription_id, newest=newest)
+
+
+def _subscribed(
+    found: Found,
+    title: str,
+    subscription_id: int,
+    *,
+    already: bool = False,
+    replaced: bool = False,
+    newest: str | None = None,
+) -> Subscribed:
     return Subscribed(
         subscription_id=subscription_id,
         title=title,
         url=display(found.url),
-        already=False,
+        already=already,
         newest=newest,
+        private=found.private is not None,
+        replaced=replaced,
+        elsewhere=display(found.elsewhere) if found.elsewhere else None,
     )

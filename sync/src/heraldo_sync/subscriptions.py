@@ -24,7 +24,8 @@ PROMPT_STANDS = timedelta(minutes=10)
 class SubscriptionView:
     """A subscription as its owner sees it. ``url`` shows no credentials.
 
-    ``ended`` says that the feed is gone for good and not checked any more.
+    ``ended`` says that the feed is gone for good and not checked any more, ``private`` that it
+    is asked with private headers.
     """
 
     id: int
@@ -37,6 +38,7 @@ class SubscriptionView:
     last_error: str | None
     next_check_at: datetime
     ended: bool = False
+    private: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +102,7 @@ class Subscriptions:
         return _view(rows[0]) if rows else None
 
     async def find(self, target_id: int, url: str) -> SubscriptionView | None:
-        """The target's subscription to the feed of this (normalised) address."""
+        """The target's subscription to this (canonical) address, private or not."""
         rows = await self._views(target_id, url=url, limit=1)
         return _view(rows[0]) if rows else None
 
@@ -117,6 +119,7 @@ class Subscriptions:
             if gone is None:
                 return None
             await connection.execute(statement("rest_feed"), view.feed_id)
+            await connection.execute(statement("forget_private_feeds"), [view.feed_id])
         return view
 
     async def ask(self, *, chat_id: int, topic_id: int, user_id: int, command: str) -> None:
@@ -196,4 +199,5 @@ def _view(row: asyncpg.Record) -> SubscriptionView:
         last_error=row["last_error"],
         next_check_at=row["next_check_at"],
         ended=row["ended_at"] is not None,
+        private=row["private"],
     )

@@ -53,9 +53,9 @@ class Url:
     userinfo: str = ""
 
     @property
-    def origin(self) -> tuple[str, str, int]:
-        """Scheme, host and port: to whom credentials may be shown."""
-        return self.scheme, self.host, self.port
+    def origin(self) -> str:
+        """Scheme, host and port, always all three: to whom credentials may be shown."""
+        return f"{self.scheme}://{self.host}:{self.port}"
 
     @property
     def credentials(self) -> tuple[str, str] | None:

@@ -1,7 +1,8 @@
 -- A check went well. $1: feed id, $2: next check in, $3: etag, $4: last modified,
 -- $5: body hash (null keeps the stored one), $6: title, $7: link, $8: format, $9: ttl (null for
 -- the format keeps all of these), $10: where only permanent redirects led,
--- $11: whether there was something new, $12: skip (as $6 to $9)
+-- $11: whether there was something new, $12: skip (as $6 to $9),
+-- $13: the origin of $3 and $4 if it is not the feed's
 UPDATE feeds SET
     next_check_at = now() + $2,
     checked_at = now(),
@@ -15,6 +16,7 @@ UPDATE feeds SET
     last_error = NULL,
     etag = $3,
     last_modified = $4,
+    validators_origin = $13,
     body_hash = coalesce($5, body_hash),
     title = CASE WHEN $8::text IS NULL THEN title ELSE $6 END,
     link = CASE WHEN $8::text IS NULL THEN link ELSE $7 END,
@@ -33,4 +35,4 @@ UPDATE feeds SET
         ELSE 1
     END
 WHERE id = $1
-RETURNING url, moved_to, moved_seen, now() - moved_since AS moved_for
+RETURNING url, private <> '' AS private, moved_to, moved_seen, now() - moved_since AS moved_for

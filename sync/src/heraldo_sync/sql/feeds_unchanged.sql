@@ -1,12 +1,14 @@
 -- Checks that went well and brought nothing new, of many feeds. They are locked in the order of
 -- their ids, as everything that locks several feeds does and waits for them.
 -- $1: feed ids, each once, and in the same order $2: next check in, $3: etags, $4: last modified,
--- $5: body hashes (null keeps the stored one), $6: where only permanent redirects led
+-- $5: body hashes (null keeps the stored one), $6: where only permanent redirects led,
+-- $7: the origins of $3 and $4 where they are not the feeds'
 WITH outcomes AS (
     SELECT *
     FROM unnest(
-        $1::bigint[], $2::interval[], $3::text[], $4::text[], $5::bytea[], $6::text[]
-    ) AS o (id, next_check, etag, last_modified, body_hash, leads_to)
+        $1::bigint[], $2::interval[], $3::text[], $4::text[], $5::bytea[], $6::text[],
+        $7::text[]
+    ) AS o (id, next_check, etag, last_modified, body_hash, leads_to, validators_origin)
 ), held AS MATERIALIZED (
     SELECT id FROM feeds WHERE id = ANY($1::bigint[]) ORDER BY id FOR NO KEY UPDATE
 )
@@ -22,6 +24,7 @@ UPDATE feeds f SET
     last_error = NULL,
     etag = o.etag,
     last_modified = o.last_modified,
+    validators_origin = o.validators_origin,
     body_hash = coalesce(o.body_hash, f.body_hash),
     moved_to = nullif(o.leads_to, f.url),
     moved_since = CASE
@@ -36,4 +39,6 @@ UPDATE feeds f SET
     END
 FROM held JOIN outcomes o USING (id)
 WHERE f.id = held.id
-RETURNING f.id, f.url, f.moved_to, f.moved_seen, now() - f.moved_since AS moved_for
+RETURNING
+    f.id, f.url, f.private <> '' AS private, f.moved_to, f.moved_seen,
+    now() - f.moved_since AS moved_for

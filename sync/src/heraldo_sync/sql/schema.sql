@@ -4,17 +4,23 @@
 -- ttl and skip (bits, heraldo_sync.skip_times) are the feed's own wishes, which an answer without
 -- the feed does not repeat. told_at: when its
 -- subscribers were told that it fails. ended_at: it answered 410 for so long that it is over.
+-- private: the fingerprint of the headers that a private feed is asked with, empty for all others.
+-- sealed: these headers, encrypted (heraldo_sync.vault). url holds no credentials.
+-- validators_origin: where redirects led to etag and last_modified, null if nowhere else.
 -- posted_at: when it last brought something new, or was added. moved_*: where only permanent
--- redirects led at the last checks. marked_at: when the entries that it shows were last marked
+-- redirects led at the last checks, and what subscribers were told of it. marked_at: when the entries that it shows were last marked
 -- so (entries.shown_at).
 CREATE TABLE feeds (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    url text NOT NULL UNIQUE,
+    url text NOT NULL,
+    private bytea NOT NULL DEFAULT '',
+    sealed text,
     title text NOT NULL DEFAULT '',
     link text,
     format text,
     etag text,
     last_modified text,
+    validators_origin text,
     body_hash bytea,
     ttl interval,
     skip integer,
@@ -32,9 +38,12 @@ CREATE TABLE feeds (
     moved_to text,
     moved_since timestamptz,
     moved_seen integer NOT NULL DEFAULT 0,
+    moved_told text,
     marked_at timestamptz NOT NULL DEFAULT now(),
     cleaned_at timestamptz,
-    created_at timestamptz NOT NULL DEFAULT now()
+    created_at timestamptz NOT NULL DEFAULT now(),
+    UNIQUE (url, private),
+    CHECK ((private = '') = (sealed IS NULL))
 );
 
 -- The tick looks for what is due. A feed without subscribers waits at infinity.
@@ -203,11 +212,13 @@ CREATE TABLE prompts (
 );
 
 -- The feeds a page offered, kept for the buttons under the message that lists them.
+-- sealed: the private headers to follow them with.
 CREATE TABLE choices (
     chat_id bigint NOT NULL,
     message_id bigint NOT NULL,
     target_id bigint NOT NULL REFERENCES targets ON DELETE CASCADE,
     links jsonb NOT NULL,
+    sealed text,
     offered_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (chat_id, message_id)
 );

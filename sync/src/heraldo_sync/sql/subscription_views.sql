@@ -2,7 +2,7 @@
 -- $1: target id, $2: only this subscription (null: all), $3: only this address (null: all),
 -- $4: offset, $5: limit
 SELECT s.id, s.feed_id, f.title, f.url, s.created_at, f.checked_at, f.failing_since,
-    f.last_error, f.next_check_at, f.ended_at, count(*) OVER () AS total
+    f.last_error, f.next_check_at, f.ended_at, f.private <> '' AS private, count(*) OVER () AS total
 FROM subscriptions s
 JOIN feeds f ON f.id = s.feed_id
 WHERE s.target_id = $1
