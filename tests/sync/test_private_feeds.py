@@ -20,6 +20,10 @@ from heraldo_sync.subscribing import Found, look, subscribe
 from heraldo_sync.vault import Vault, new_key
 
 HOURS = timedelta(hours=7)
+WAITING = (
+    "SELECT count(*) FROM pg_stat_activity"
+    " WHERE wait_event_type = 'Lock' AND datname = current_database()"
+)
 
 
 async def test_two_chats_with_the_same_headers_share_a_feed(club: Club) -> None:
@@ -153,11 +157,7 @@ async def test_two_requests_at_once_leave_one_subscription(club: Club) -> None:
             for one in found
             if isinstance(one, Found)
         ]
-        waiting = (
-            "SELECT count(*) FROM pg_stat_activity"
-            " WHERE wait_event_type = 'Lock' AND datname = current_database()"
-        )
-        while await club.pool.fetchval(waiting) < len(tasks):
+        while await club.pool.fetchval(WAITING) < len(tasks):
             pass  # asking takes a round trip, so this is no busy loop
     done = await asyncio.gather(*tasks)
     assert sorted(one.replaced for one in done) == [False, True]
@@ -295,3 +295,21 @@ async def test_the_secret_is_in_no_table_no_log_and_no_view(
         assert CANARY not in text
         assert basic not in text
         assert CANARY.encode().hex() not in text
+
+
+async def test_a_feed_that_is_forgotten_while_somebody_subscribes_is_made_anew(club: Club) -> None:
+    ana, other = await club.town.chat(1), await club.town.chat(2)
+    await club.follow(ana, "ana")
+    [old] = await club.feeds()
+    services = club.town.services
+    found = await look(services, club.site.url(), club.cookie("ana"))
+    assert isinstance(found, Found)
+    async with club.pool.acquire() as connection, connection.transaction():
+        await connection.execute("DELETE FROM feeds WHERE id = $1", old)
+        task = asyncio.create_task(subscribe(services, other, found))
+        while not await club.pool.fetchval(WAITING):
+            assert not task.done()
+    assert not (await task).already
+    [new] = await club.feeds()
+    assert new != old
+    assert await club.town.sent_to(other) == ["ana post 3"]
