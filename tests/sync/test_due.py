@@ -9,6 +9,7 @@ import pytest
 
 from heraldo_sync.database import Connection, Pool
 from heraldo_sync.statements import statement
+from heraldo_sync.tasks import TICK_BATCH
 
 BATCH = 500
 # By then Postgres has chosen between a plan for these values and one for any.
@@ -20,10 +21,14 @@ GROWING = {"feeds", "subscriptions", "entries", "deliveries"}
 
 
 async def fill(pool: Pool, feeds: int, due: int, *, analysed: bool = True) -> None:
+    """Feeds as they are after some checks, each with a row of the usual width."""
     await pool.execute("ALTER TABLE feeds SET (autovacuum_enabled = false)")
     await pool.execute(
-        "INSERT INTO feeds (url, next_check_at)"
-        " SELECT 'https://' || n % 997 || '.test/' || n,"
+        "INSERT INTO feeds"
+        " (url, title, link, format, etag, last_modified, body_hash, next_check_at)"
+        " SELECT 'https://' || n % 997 || '.test/' || n, 'The title of feed ' || n,"
+        " 'https://' || n % 997 || '.test/', 'rss20', md5(n::text),"
+        " 'Mon, 06 May 2024 07:08:09 GMT', sha256(n::text::bytea),"
         " now() + CASE WHEN n % ($1 / $2) = 0 THEN -interval '1 minute' ELSE interval '1 hour' END"
         " FROM generate_series(1, $1::integer) n",
         feeds,
@@ -92,6 +97,7 @@ async def batch(connection: Connection, *, large: bool) -> tuple[int, int, int]:
     if large:
         assert "feeds_due" in {node.get("Index Name") for node in nodes(plans[0])}
         assert not set().union(*map(scanned, plans))
+        assert max(node["Actual Rows"] for plan in plans for node in nodes(plan)) <= BATCH
     return finding, together, each
 
 
@@ -109,6 +115,19 @@ async def test_a_batch_touches_what_is_due_and_no_more(
             # Rows found, and written anew with an entry in each index.
             assert together < 30 * BATCH / 2
             assert each < 30 * BATCH / 2
+
+
+@pytest.mark.parametrize("analysed", [True, False], ids=["analysed", "never-analysed"])
+async def test_feeds_are_put_off_by_the_index_also_when_they_fill_a_batch(
+    pool: Pool, analysed: bool
+) -> None:
+    await fill(pool, 100_000, 5_000, analysed=analysed)
+    async with pool.acquire() as connection:
+        ids = list(range(1, 100 * TICK_BATCH, 100))
+        for _ in range(ROUNDS):
+            found, touched = await explained(connection, "postpone_each", ids, [LATER] * TICK_BATCH)
+            assert not scanned(found)
+            assert touched < 30 * TICK_BATCH
 
 
 @pytest.mark.parametrize("hosts", [100, 20_000])
