@@ -24,6 +24,11 @@ class Case:
     close: bool = False
     delay: int = 0
 
+    @property
+    def place(self) -> tuple[int | None, str]:
+        """What the feeds' addresses follow from."""
+        return self.hosts, self.keys
+
 
 CASES = {
     case.name: case

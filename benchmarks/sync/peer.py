@@ -9,17 +9,17 @@ import venv
 from pathlib import Path
 from typing import Any
 
-from cases import CASES, host, request
+from cases import CASES, host
 from certificates import DOMAIN
 from programs import HERE, Failed, program
-from rounds import MS, Bench
+from rounds import MS, Bench, measure
 
 PINS = HERE / "peers" / "reader.txt"
 COMPARED = ("quiet", "five", "all")
 
 
 async def compare_reader(bench: Bench, given: argparse.Namespace) -> list[dict[str, Any]]:
-    """A first reading and the compared cases, over fewer feeds: its rate hardly depends on that."""
+    """A first reading and the compared cases, over fewer feeds; ours right before each of its."""
     due = min(given.reader_feeds, given.feeds)
     try:
         python = await asyncio.to_thread(environment, given.environments / "reader")
@@ -41,8 +41,8 @@ async def compare_reader(bench: Bench, given: argparse.Namespace) -> list[dict[s
     ) as peer:
         await peer.ask("add", limit=600, urls=urls)
         for name in ("first reading", *COMPARED):
-            told = request(CASES["quiet" if name == "first reading" else name], due, len(found))
-            await bench.feeds.ask("round", limit=600, **told)
+            # Ours, and then its over the very same feeds, which do not change in between.
+            ours = await measure(bench, CASES.get(name, case), due)
             before, before_server = peer.cpu(), bench.feeds.cpu()
             began = time.monotonic()
             try:
@@ -62,13 +62,14 @@ async def compare_reader(bench: Bench, given: argparse.Namespace) -> list[dict[s
                 "ms": {"reader": spent, "feed server": served},
                 "ms_ours": spent,
                 "memory": peer.memory(),
-                "served": (await bench.feeds.ask("told"))["counts"],
                 "about": peer.about,
                 **counted,
             }
             row["failed"] = {str(counted["why"]): counted["failed"]} if counted["failed"] else {}
             row["expected"] = _expected(found, versions)
             print(f"{time.strftime('%H:%M:%S')} reader, {name}: {row['per_minute']:.0f}/min")
+            if name in COMPARED:
+                row["ours"] = ours
             found.append(row)
     return found
 

@@ -98,7 +98,7 @@ def beside(rows: dict[str, list[Row]], peer: list[Row]) -> str:
     """Its figures, and how many times ours are better."""
     body = []
     for row in peer:
-        ours = rows.get(row["case"], [])
+        ours = [row["ours"]] if "ours" in row else rows.get(row["case"], [])
         rate, cost = median(ours, ("per_minute",)), median(ours, ("ms_ours",))
         if "per_minute" not in row:
             continue

@@ -26,6 +26,8 @@ class Bench:
     folder: Path
     limit: float
     """Seconds that one round may take."""
+    environment: dict[str, str]
+    """Of the pipeline's processes."""
     sending: bool = False
     """Whether what is fanned out is also sent, while it is measured."""
     rounds: int = 0

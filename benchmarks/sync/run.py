@@ -19,12 +19,13 @@ import tempfile
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import certificates
-from cases import CASES
+from cases import CASES, Case
 from peer import compare_reader
 from programs import HERE, Failed, Server, describe, program
 from report import tables
@@ -71,13 +72,12 @@ def arguments() -> argparse.Namespace:
 async def bench(
     given: argparse.Namespace, folder: Path, interval: float = 3600
 ) -> AsyncIterator[Bench]:
-    """Postgres, the feed server, a database without feeds, and the pipeline's processes."""
-    everything = given.mode == "memory"
+    """Postgres, the feed server, and a database without feeds; the pipeline is not running."""
     async with AsyncExitStack() as stack:
         server = await stack.enter_async_context(Server(folder / "server"))
         keys = folder / "certificates"
         keys.mkdir()
-        root = certificates.make(keys)
+        certificates.make(keys)
         size = [] if given.size is None else ["--size", str(given.size)]
         feeds = await stack.enter_async_context(
             program(
@@ -101,68 +101,88 @@ async def bench(
             # The hosts are many; where a case has few, their pace is not what is measured.
             "HOST_REQUESTS_PER_SECOND": "1000",
         }
-        roles = ["everything" if everything else "both"] + ["worker"] * (given.processes - 1)
-        pipelines = [
+        yield Bench(
+            server=server,
+            feeds=feeds,
+            pipelines=[],
+            town=town,
+            folder=folder,
+            limit=given.limit,
+            sending=given.mode == "memory",
+            environment=environment,
+        )
+
+
+@asynccontextmanager
+async def running(equipment: Bench, given: argparse.Namespace) -> AsyncIterator[None]:
+    """The pipeline's processes, fresh: they know no TLS session."""
+    roles = ["everything" if equipment.sending else "both"] + ["worker"] * (given.processes - 1)
+    root = equipment.folder / "certificates" / "root.pem"
+    async with AsyncExitStack() as stack:
+        equipment.pipelines = [
             await stack.enter_async_context(
                 program(
                     f"pipeline-{number}",
                     *(str(HERE / "pipeline.py"), role, "--root", str(root)),
-                    folder=folder,
-                    **environment,
+                    folder=equipment.folder,
+                    **equipment.environment,
                 )
             )
             for number, role in enumerate(roles)
         ]
-        yield Bench(
-            server=server,
-            feeds=feeds,
-            pipelines=pipelines,
-            town=town,
-            folder=folder,
-            limit=given.limit,
-            sending=everything,
-        )
+        yield
+    equipment.pipelines = []
 
 
 async def cases(given: argparse.Namespace, folder: Path) -> dict[str, Any]:
-    """Every case in every round, after a first reading of all feeds."""
-    found: dict[str, list[Any]] = {"first reading": []}
+    """Every case in every round, those together whose feeds are at the same addresses."""
+    found: dict[str, list[Any]] = {}
+    chosen = given.cases.split(",")
     async with bench(given, folder) as equipment:
         await equipment.town.grow(given.feeds)
-        found["first reading"].append(await attempt(equipment, FIRST, given.feeds))
-        for _ in range(given.rounds):
-            for name in given.cases.split(","):
-                found.setdefault(name, []).append(await attempt(equipment, name, given.feeds))
+        places = dict.fromkeys(CASES[name].place for name in (FIRST, *chosen))
+        for place in places:
+            async with running(equipment, given):
+                # A feed at a new address is read as a whole once more: not what is measured.
+                before = FIRST if place == CASES[FIRST].place else "all"
+                moved = replace(CASES[before], hosts=place[0], keys=place[1])
+                first = await attempt(equipment, moved, given.feeds)
+                if before == FIRST:
+                    found["first reading"] = [first]
+                names = [name for name in chosen if CASES[name].place == place]
+                for name in names * given.rounds:
+                    result = await attempt(equipment, CASES[name], given.feeds)
+                    found.setdefault(name, []).append(result)
+                if before == FIRST and given.reader_feeds:
+                    found["reader"] = await compare_reader(equipment, given)
         shutil.copy(folder / "lines.txt", given.out / "lines.txt")
         about = await equipment.server.settings()
-        if given.reader_feeds:
-            found["reader"] = await compare_reader(equipment, given)
     return {"rows": found, "postgres": about}
 
 
-async def attempt(equipment: Bench, name: str, due: int) -> dict[str, Any]:
+async def attempt(equipment: Bench, case: Case, due: int) -> dict[str, Any]:
     """A round that fails is a result too."""
     try:
-        result = await measure(equipment, CASES[name], due)
+        result = await measure(equipment, case, due)
     except Failed as error:
         result = {"failed": {str(error): due}, "due": due}
     line = {key: result[key] for key in ("per_minute", "ms_ours", "failed") if key in result}
-    say(f"{name}, {due} feeds: {line} {result.get('once', '')}")
+    say(f"{case.name}, {due} feeds: {line} {result.get('once', '')}")
     return result
 
 
 async def growth(given: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """The same round with ever more feeds in the table that are not due."""
     found: dict[str, list[Any]] = {}
-    async with bench(given, folder) as equipment:
+    async with bench(given, folder) as equipment, running(equipment, given):
         for size in (size for size in GROWTH if not given.quick or size <= given.feeds * 10):
             due = min(given.feeds, size)
             if due > equipment.town.feeds:
                 await equipment.town.grow(due)
-                await attempt(equipment, FIRST, due)
+                await attempt(equipment, CASES[FIRST], due)
             await equipment.town.grow(size, idle=True)
             found[f"{size:,} feeds in the table"] = [
-                await attempt(equipment, "five", due) for _ in range(given.rounds)
+                await attempt(equipment, CASES["five"], due) for _ in range(given.rounds)
             ]
         about = await equipment.server.settings()
     return {"rows": found, "postgres": about}
@@ -170,11 +190,11 @@ async def growth(given: argparse.Namespace, folder: Path) -> dict[str, Any]:
 
 async def late(given: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Feeds that come due evenly over a minute, with the real schedule of a minute."""
-    async with bench(given, folder, 60) as equipment:
+    async with bench(given, folder, 60) as equipment, running(equipment, given):
         town, due = equipment.town, given.feeds
         await town.grow(due)
         # Nothing is due until all have been read once: the schedule runs already.
-        await attempt(equipment, FIRST, due)
+        await attempt(equipment, CASES[FIRST], due)
         begin, moments = await town.spread(due, A_MINUTE, SOON)
         await equipment.feeds.ask("round", limit=600, changed=list(range(1, due + 1, 20)))
         started = time.monotonic() - time.time() + begin.timestamp()
@@ -203,10 +223,10 @@ async def late(given: argparse.Namespace, folder: Path) -> dict[str, Any]:
 async def whole_bot(given: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """What ``heraldo run`` has resident at most while it serves so many feeds."""
     found: dict[str, list[Any]] = {}
-    async with bench(given, folder) as equipment:
+    async with bench(given, folder) as equipment, running(equipment, given):
         await equipment.town.grow(given.feeds)
         for label, name in (("first reading", FIRST), ("five", "five"), ("all", "all")):
-            found[label] = [await attempt(equipment, name, given.feeds)]
+            found[label] = [await attempt(equipment, CASES[name], given.feeds)]
             say(f"{label}: {memory(equipment)}")
         about = await equipment.server.settings()
     return {"rows": found, "postgres": about}
