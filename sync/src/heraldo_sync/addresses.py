@@ -27,6 +27,7 @@ from aiohttp.connector import Connection
 from aiohttp.tracing import Trace
 
 from heraldo_sync.errors import SyncError, quoted
+from heraldo_sync.steady import SteadyConnector
 from heraldo_sync.tls import port_of_connection
 
 Address = IPv4Address | IPv6Address
@@ -213,7 +214,7 @@ class GuardedResolver(AbstractResolver):
         await self._inner.close()
 
 
-class GuardedConnector(aiohttp.TCPConnector):
+class GuardedConnector(SteadyConnector):
     """Makes sockets only to permitted addresses; aiohttp asks no resolver for literal ones."""
 
     def __init__(

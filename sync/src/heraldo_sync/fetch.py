@@ -29,6 +29,7 @@ from heraldo_sync.errors import InvalidUrl
 from heraldo_sync.limits import Limits
 from heraldo_sync.model import Failed, Fetched, NotModified, Validators
 from heraldo_sync.proxy import Proxy, check_target
+from heraldo_sync.steady import SteadyConnector
 from heraldo_sync.tls import SessionContext, port_of_connection
 from heraldo_sync.turns import HostBusy, HostTurns, Patience
 
@@ -102,7 +103,7 @@ class Fetcher:
         if self._proxy is not None:
             # Without the guard: this one only ever connects to the operator's proxy.
             self._proxied = self._open(
-                aiohttp.TCPConnector(resolver=self._resolver, limit=0, ssl=self._tls)
+                SteadyConnector(resolver=self._resolver, limit=0, ssl=self._tls)
             )
         return self
 
