@@ -85,7 +85,7 @@ def common_places(url: str) -> tuple[str, ...]:
     Beside the page first, if that is not the site's root. At most eight, without credentials.
     """
     page = urls.parse(url).without_credentials()
-    folder = urlsplit(page.target).path.rpartition("/")[0] + "/"
+    folder = page.path.rpartition("/")[0] + "/"
     beside = [folder + name for name in _BESIDE] if folder != "/" else []
     return tuple(str(replace(page, target=target)) for target in [*beside, *_COMMON])
 

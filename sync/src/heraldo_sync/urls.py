@@ -59,6 +59,11 @@ class Url:
         return self.scheme, self.host, self.port
 
     @property
+    def path(self) -> str:
+        """The target without its query. Not urlsplit's, for which ``//`` begins a host."""
+        return self.target.partition("?")[0]
+
+    @property
     def credentials(self) -> tuple[str, str] | None:
         """User and password, decoded, if the address holds any."""
         if not self.userinfo:
