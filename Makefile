@@ -28,7 +28,7 @@ unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run test test-pgbouncer bench bench-sync install check lint format reference lock image image-test clean
+.PHONY: help run test test-pgbouncer hostile fuzz bench bench-sync install check lint format reference lock image image-test clean
 
 help: ## Lists these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +47,12 @@ test: $(STAMP) ## Runs every test; needs no service
 
 test-pgbouncer: $(STAMP) ## Runs the queue's tests behind a real PgBouncer (Debian's package)
 	$(BIN)/pytest queue -m pgbouncer $(ARGS)
+
+hostile: $(STAMP) ## Sends the bot all that is hostile; writes what it cost into docs/hostile.md
+	$(BIN)/pytest tests/sync/test_hostile.py --write-costs $(ARGS)
+
+fuzz: $(STAMP) ## Gives the readers 10,000 random inputs for each property; see docs/hostile.md
+	$(BIN)/pytest tests/fuzz --hypothesis-profile=fuzz --timeout=0 $(ARGS)
 
 bench: $(STAMP) ## Measures the queue beside its peers; see docs/benchmarks.md
 	@$(BIN)/python benchmarks/queue/run.py $(ARGS)

@@ -18,6 +18,12 @@ TEMPLATE = "template_application"
 _numbers = itertools.count(1)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--write-costs", action="store_true", help="write what was measured into docs/hostile.md"
+    )
+
+
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
     """One embedded server for the whole run, without the safety that only crashes need."""

@@ -25,7 +25,7 @@ MADE = {
     "<link href='x' rel='alternate'/><link REL='ENCLOSURE' href='y'/></entry></feed>",
 }
 DOCUMENTS = (
-    {path.name: path.read_bytes() for path in FEEDS.glob("*.xml")}
+    {path.name: path.read_bytes() for path in sorted(FEEDS.glob("*.xml"))}
     | {name: make("blog", [1, 2, 3])[0] for name, make in documents.ALL.items()}
     | {name: text.encode() for name, text in MADE.items()}
 )

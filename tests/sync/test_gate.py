@@ -25,7 +25,7 @@ MADE = {
     for name, make in documents.ALL.items()
     for posts in (1, 2, 7)
 }
-DOCUMENTS = {path.name: (path.read_bytes(), None) for path in FEEDS.glob("*.xml")} | MADE
+DOCUMENTS = {path.name: (path.read_bytes(), None) for path in sorted(FEEDS.glob("*.xml"))} | MADE
 
 
 def item(number: int, more: str = "") -> bytes:

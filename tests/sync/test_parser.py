@@ -6,11 +6,11 @@ import resource
 import signal
 import sys
 from collections.abc import AsyncIterator
-from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from meter import parsers
 
 from heraldo_sync.model import Failed, ParsedFeed, Reason
 from heraldo_sync.parse import Allowance, Parser
@@ -30,18 +30,6 @@ ENTITIES = (ITEM % ("<b>&lt;</b>" * 100_000 + "&")).encode()
 async def parser() -> AsyncIterator[Parser]:
     async with Parser(workers=1) as parser:
         yield parser
-
-
-def children() -> list[int]:
-    """The process ids of this process's parser children."""
-    found: list[int] = []
-    for process in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):
-            parent = int((process / "stat").read_text().rpartition(")")[2].split()[1])
-            is_parser = b"heraldo_sync.parser_process" in (process / "cmdline").read_bytes()
-            if parent == os.getpid() and is_parser:
-                found.append(int(process.name))
-    return found
 
 
 def environment(pid: int) -> bytes:
@@ -69,10 +57,10 @@ async def test_a_feed(parser: Parser) -> None:
 async def test_one_child_reads_feed_after_feed(parser: Parser) -> None:
     for body in (GOOD, b"", b"<html>", GOOD * 3):
         await parser.parse(body, url=URL)
-        assert len(children()) == 1
-    (before,) = children()
+        assert len(parsers()) == 1
+    (before,) = parsers()
     assert isinstance(await parser.parse(GOOD, url=URL), ParsedFeed)
-    assert children() == [before]
+    assert parsers() == [before]
 
 
 async def test_no_child_is_left() -> None:
@@ -80,14 +68,14 @@ async def test_no_child_is_left() -> None:
         async with asyncio.TaskGroup() as group:
             feeds = [group.create_task(parser.parse(GOOD, url=URL)) for _ in range(6)]
         assert len({feed.result() for feed in feeds}) == 1
-        assert len(children()) == 2
-    assert children() == []
+        assert len(parsers()) == 2
+    assert parsers() == []
 
 
 async def test_children_know_no_secrets(parser: Parser, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TELEGRAM_BOT_TOKEN", "secret")
     await parser.parse(GOOD, url=URL)
-    (child,) = children()
+    (child,) = parsers()
     assert b"TELEGRAM_BOT_TOKEN" not in environment(child)
 
 
@@ -98,11 +86,11 @@ async def test_a_stall_costs_that_feed_only(body: bytes) -> None:
     tight = Allowance(per_megabyte=timedelta())
     async with Parser(allowance=tight, workers=1) as parser:
         await parser.parse(GOOD, url=URL)
-        (stalled,) = children()
+        (stalled,) = parsers()
         answer = await parser.parse(body, url=URL)
         assert isinstance(answer, Failed)
         assert answer.reason is Reason.PARSE_TIMEOUT
-        assert stalled not in children()
+        assert stalled not in parsers()
         assert isinstance(await parser.parse(GOOD, url=URL), ParsedFeed)
     # The allowance is 0.25 s; two children were started, at 0.15 s each.
     assert used() - before < 2.0
@@ -115,12 +103,12 @@ def test_the_default_allowance() -> None:
 
 async def test_a_tag_of_80_000_attributes_is_refused_at_once(parser: Parser) -> None:
     await parser.parse(GOOD, url=URL)
-    (child,) = children()
+    (child,) = parsers()
     before = ticks(child)
     answer = await parser.parse(ATTRIBUTES, url=URL)
     assert isinstance(answer, Failed)
     assert answer.reason is Reason.PARSE_TIMEOUT
-    assert children() == [child]
+    assert parsers() == [child]
     assert (ticks(child) - before) / os.sysconf("SC_CLK_TCK") < 0.5
     assert isinstance(await parser.parse(GOOD, url=URL), ParsedFeed)
 
@@ -128,18 +116,18 @@ async def test_a_tag_of_80_000_attributes_is_refused_at_once(parser: Parser) -> 
 async def test_a_child_that_does_not_run_is_replaced_at_the_deadline() -> None:
     async with Parser(timedelta(seconds=0.5), workers=1) as parser:
         await parser.parse(GOOD, url=URL)
-        (stopped,) = children()
+        (stopped,) = parsers()
         os.kill(stopped, signal.SIGSTOP)
         answer = await parser.parse(GOOD, url=URL)
         assert isinstance(answer, Failed)
         assert answer.reason is Reason.PARSE_TIMEOUT
-        assert stopped not in children()
+        assert stopped not in parsers()
         assert isinstance(await parser.parse(GOOD, url=URL), ParsedFeed)
 
 
 async def test_a_child_that_is_killed_costs_that_feed_only(parser: Parser) -> None:
     await parser.parse(GOOD, url=URL)
-    (child,) = children()
+    (child,) = parsers()
     os.kill(child, signal.SIGSTOP)
     stalling = asyncio.create_task(parser.parse(GOOD, url=URL))
     # The parser has one child: this waits behind the feed that stalls it.
@@ -154,9 +142,9 @@ async def test_a_child_that_is_killed_costs_that_feed_only(parser: Parser) -> No
 
 async def test_a_child_that_died_idle_is_replaced(parser: Parser) -> None:
     await parser.parse(GOOD, url=URL)
-    (child,) = children()
+    (child,) = parsers()
     os.kill(child, signal.SIGKILL)
-    while child in await asyncio.to_thread(children):
+    while child in await asyncio.to_thread(parsers):
         pass
     answers = [await parser.parse(GOOD, url=URL) for _ in range(2)]
     assert isinstance(answers[-1], ParsedFeed)
@@ -164,7 +152,7 @@ async def test_a_child_that_died_idle_is_replaced(parser: Parser) -> None:
 
 async def test_a_cancelled_parse_gives_its_child_up(parser: Parser) -> None:
     await parser.parse(GOOD, url=URL)
-    (child,) = children()
+    (child,) = parsers()
     parse = asyncio.create_task(parser.parse(AUTHOR, url=URL))
     await asyncio.to_thread(ticks, child)
     parse.cancel()
@@ -179,7 +167,7 @@ async def test_a_child_that_grew_large_leaves(parser: Parser) -> None:
     answer = await parser.parse(large.encode(), url=URL)
     assert isinstance(answer, ParsedFeed)
     assert len(answer.entries[0].html) == 200_000
-    assert children() == []
+    assert parsers() == []
     assert isinstance(await parser.parse(GOOD, url=URL), ParsedFeed)
 
 
@@ -207,6 +195,6 @@ async def test_a_large_parent_does_not_make_its_children_leave() -> None:
     del large
     async with Parser(workers=1) as parser:
         assert isinstance(await parser.parse(GOOD, url=URL), ParsedFeed)
-        before = children()
+        before = parsers()
         assert isinstance(await parser.parse(GOOD, url=URL), ParsedFeed)
-        assert children() == before
+        assert parsers() == before

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from heraldo_sync.discover import common_places
 from heraldo_sync.errors import InvalidUrl
 from heraldo_sync.sites import feeds_in, feeds_of, is_known
 from heraldo_sync.urls import normalise
@@ -203,3 +204,10 @@ def test_any_address_gives_canonical_feeds_that_are_left_alone(host: str, parts:
     for link in feeds_of(page, "https://hub.example"):
         assert normalise(link.url) == link.url
         assert feeds_of(link.url) == ()
+
+
+def test_a_path_that_looks_like_a_host_is_a_path() -> None:
+    """urlsplit takes what follows two slashes for a host, and this one for a wrong one."""
+    page = "https://example.org//reddit.com]/a"
+    assert feeds_in(b"", page) == ()
+    assert common_places(page)[0] == "https://example.org//reddit.com]/feed"

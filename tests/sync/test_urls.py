@@ -170,7 +170,8 @@ def test_resolve_refuses_what_is_no_page(reference: str) -> None:
 
 def test_without_credentials() -> None:
     assert without_credentials("https://u:p@e.org/@me") == "https://e.org/@me"
-    assert without_credentials("https://e.org/@me") == "https://e.org/@me"
+    for none in ("https://e.org/@me", "https://e.org//me@here", "https://e.org/http://me@e.org/"):
+        assert without_credentials(none) == none
 
 
 def test_what_an_address_ends_in_is_part_of_it() -> None:

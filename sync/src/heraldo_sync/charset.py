@@ -13,6 +13,9 @@ _ASCII_LIKE = re.compile(
     r"|gb2312|gbk|gb18030|big5|euc-(?:jp|kr)|shift_jis",
     re.IGNORECASE,
 )
+_WIDE = re.compile(r"utf-?(?:16|32)|(?:iso-10646-)?ucs-?[24]", re.IGNORECASE)
+# What Python can decode and no document is written in; two of them take it minutes for a megabyte.
+_NO_CHARSETS = frozenset({"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape"})
 _REFERENCE = re.compile(r"&#(x[0-9a-f]{1,8}|[0-9]{1,10});", re.IGNORECASE)
 _PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 _NO_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
@@ -48,13 +51,26 @@ def in_bytes(body: bytes) -> bytes:
 def declared_charset(body: bytes, content_type: str | None) -> str | None:
     """Returns the encoding to read a document in; None leaves it to the XML declaration.
 
-    What is valid UTF-8 beyond ASCII is UTF-8 whatever
-    anyone declares, which hardly happens by chance; after that comes HTTP.
+    What is valid UTF-8 beyond ASCII is UTF-8 whatever anyone declares, which hardly happens by
+    chance; after that comes HTTP. What calls itself UTF-16 and is ASCII was written by a program
+    that did not know how it would be sent.
     """
     if not body.isascii() and _decodes(body, "utf-8"):
         return "utf-8"
-    found = _CHARSET.search(content_type or "")
-    return found[1] if found else None
+    found, named = _CHARSET.search(content_type or ""), _DECLARED.search(body[:1024])
+    told = found[1] if found else None
+    if body.isascii() and _WIDE.match(told or (named[1].decode() if named else "")):
+        return "utf-8"
+    return told
+
+
+def known_charset(name: str) -> str | None:
+    """Returns Python's name of the encoding that somebody means; None if there is none."""
+    try:
+        found = codecs.lookup(name).name
+    except (LookupError, ValueError):
+        return None
+    return None if found in _NO_CHARSETS else found
 
 
 def certain_charset(body: bytes, content_type: str | None) -> str | None:
@@ -93,6 +109,8 @@ def repaired(body: bytes, charset: str | None) -> bytes:
 
 
 def _decodes(body: bytes, encoding: str) -> bool:
+    if known_charset(encoding) is None:
+        return False
     try:
         body.decode(encoding)
     except (UnicodeError, LookupError, ValueError):

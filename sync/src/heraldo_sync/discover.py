@@ -8,12 +8,12 @@ import codecs
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from itertools import islice
 from urllib.parse import urlsplit
 
 from selectolax.lexbor import LexborHTMLParser
 
 from heraldo_sync import fields, urls
+from heraldo_sync.charset import known_charset
 from heraldo_sync.errors import InvalidUrl
 from heraldo_sync.model import FeedLink
 
@@ -21,6 +21,8 @@ MAX_LINKS = 10
 _MAX_PAGE = 1_000_000
 _MAX_TAGS = 5_000
 _MAX_TAG = 4_096
+# An HTML parser's time is quadratic in a tag's attributes; a link has a dozen.
+_MAX_WORDS = 200
 _MAX_TEXT = 500
 
 _START = re.compile(r"<(link|a|base)(?=[\s/])", re.IGNORECASE)
@@ -83,19 +85,27 @@ def common_places(url: str) -> tuple[str, ...]:
     Beside the page first, if that is not the site's root. At most eight, without credentials.
     """
     page = urls.parse(url).without_credentials()
-    folder = urlsplit(page.target).path.rpartition("/")[0] + "/"
+    folder = page.path.rpartition("/")[0] + "/"
     beside = [folder + name for name in _BESIDE] if folder != "/" else []
     return tuple(str(replace(page, target=target)) for target in [*beside, *_COMMON])
 
 
 def _tags(page: str) -> list[_Tag]:
-    """The tags that may matter, of the page's first 5,000 links of any kind."""
+    """The tags that may matter, of the page's first 5,000 links of any kind.
+
+    Where a tag ends is where the next one may begin, so no part is read twice.
+    """
     markup = _only_markup(page)
     found: list[_Tag] = []
-    for start in islice(_START.finditer(markup), _MAX_TAGS):
+    position = 0
+    for _ in range(_MAX_TAGS):
+        start = _START.search(markup, position)
+        if start is None:
+            break
         name = start[1].lower()
         rest = _REST.match(markup, start.end(), start.end() + _MAX_TAG)
-        if rest is None or not _LIKELY[name].search(rest[0]):
+        position = (rest or start).end()
+        if rest is None or not _LIKELY[name].search(rest[0]) or len(rest[0].split()) > _MAX_WORDS:
             continue
         node = LexborHTMLParser(f"<{name}{rest[0]}").css_first(name)
         if node is not None:
@@ -179,9 +189,10 @@ def _decode(page: bytes, content_type: str | None) -> str:
     head = page[:4_096].decode("ascii", "replace")
     for place in (content_type or "", head):
         named = _CHARSET.search(place)
-        if named:
+        charset = known_charset(named[1]) if named else None
+        if charset is not None:
             try:
-                return page.decode(codecs.lookup(named[1]).name, "replace")
+                return page.decode(charset, "replace")
             except (LookupError, ValueError):
                 continue
     return page.decode("utf-8", "replace")

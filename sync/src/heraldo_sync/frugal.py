@@ -14,11 +14,13 @@ from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
 from aiohttp.tracing import Trace
 
+from heraldo_sync.steady import SteadyConnector
+
 MOST_IDLE = 100
 """How many connections are kept open for later; about 30 MB."""
 
 
-class FrugalConnector(aiohttp.TCPConnector):
+class FrugalConnector(SteadyConnector):
     """Closes the connection that was used longest ago when more than ``most_idle`` are idle.
 
     Takes what `aiohttp.TCPConnector` takes.

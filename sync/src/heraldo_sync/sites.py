@@ -352,7 +352,7 @@ def feeds_in(body: bytes, url: str) -> tuple[FeedLink, ...]:
         podcast = _PODCAST.search(body)
         link = fields.link(podcast[1].decode("utf-8", "replace"), url) if podcast else None
         return (FeedLink(url=link),) if link else ()
-    path = urlsplit(page.target).path
+    path = page.path
     if _MASTODON_PAGE.fullmatch(path) and _MASTODON.search(body):
         address = urls.resolve(str(page.without_credentials()), path.rstrip("/") + ".rss")
         return (FeedLink(url=address, title="Posts"),)

@@ -37,6 +37,7 @@ _SECRET_NAME = re.compile(
 )
 _SECRET_VALUE = re.compile(r"[0-9a-fA-F]{32,}|[\w-]{16,}\.[\w-]{16,}\.[\w-]{16,}")
 _USERINFO = re.compile(r"(?:(?<=//)|^)[^/?#]*@")
+_CREDENTIALS = re.compile(r"^(https?://)[^/?#]*@")
 _MASK = "…"
 _HANDLE = re.compile(r"@([\w.-]{1,64})@((?:[\w-]+\.)+[^\W\d]{2,})")
 _SUBREDDIT = re.compile(r"/?r/([A-Za-z0-9_]{2,21})/?")
@@ -56,6 +57,11 @@ class Url:
     def origin(self) -> str:
         """Scheme, host and port, always all three: to whom credentials may be shown."""
         return f"{self.scheme}://{self.host}:{self.port}"
+
+    @property
+    def path(self) -> str:
+        """The target without its query. Not urlsplit's, for which ``//`` begins a host."""
+        return self.target.partition("?")[0]
 
     @property
     def credentials(self) -> tuple[str, str] | None:
@@ -133,8 +139,8 @@ def resolve(base: str, reference: str) -> str:
 
 
 def without_credentials(url: str) -> str:
-    """Returns a canonical address without ``user:password@``."""
-    return _USERINFO.sub("", url, count=1)
+    """Returns a canonical address without ``user:password@``; its path may hold another address."""
+    return _CREDENTIALS.sub(r"\1", url)
 
 
 def display(url: str) -> str:
