@@ -78,7 +78,7 @@ async def nodes(pool: Pool, name: str, *arguments: object) -> list[dict[str, Any
 HOT = [
     ("due_feeds", (100, timedelta(seconds=30)), "feeds_due"),
     ("due_hubs", (100,), "websub_due"),
-    ("feed", (7,), "websub_pkey"),
+    ("feed", ([7],), "websub_pkey"),
     ("lock_feed", (7, timedelta(days=7)), "websub_pkey"),
     ("pushed_to", ("7",), "websub_key_key"),
     ("note_push", ("7",), "websub_key_key"),
