@@ -78,10 +78,11 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The person is told why not; ``words`` are in the message."""
+    """The person is told why not; ``words`` are in the message, or else ``others``, if given."""
 
     reason: Reason
     words: str = ""
+    others: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

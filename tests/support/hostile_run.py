@@ -239,11 +239,11 @@ def is_expected(expect: Refused | Stored | Offered, faced: Faced) -> bool:
     """Whether that came of it."""
     outcome: Any = faced.outcome
     match expect:
-        case Refused(reason, words):
+        case Refused(reason, words, others):
             return (
                 isinstance(outcome, Failed)
                 and outcome.reason is reason
-                and words in outcome.message
+                and (words in outcome.message or (others is not None and others in outcome.message))
                 and "hunter2" not in outcome.message
                 and len(outcome.message) < _LONGEST_REFUSAL
             )
