@@ -376,5 +376,6 @@ async def test_the_store_does_it_at_its_own_measure(scene: Scene) -> None:
     await scene.store.enqueue([plain(payload="x" * 10**6)] * 70)
     assert (await scene.store.housekeep()).freed == 0
     await scene.finish(await scene.store.claim(scene.worker, {"main": 100}))
-    assert (await scene.store.housekeep()).freed > compaction.LEAST / 2
+    # Another worker's: ours has just looked, and rests fifty times as long as that took.
+    assert (await PostgresStore(scene.pool).housekeep()).freed > compaction.LEAST / 2
     assert await scene.rows() == []
