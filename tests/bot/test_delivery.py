@@ -65,7 +65,7 @@ class Scene:
                 )
                 for title in titles
             ]
-            await fan_out(connection, self.services.queue, self.feed_id, ids)
+            await fan_out(connection, self.services.queue, {self.feed_id: ids})
 
     async def statuses(self) -> list[str]:
         rows = await self.services.pool.fetch("SELECT status FROM deliveries ORDER BY id")

@@ -19,8 +19,7 @@ from heraldo_sync.addresses import AddressPolicy
 from heraldo_sync.database import Connection, Pool
 from heraldo_sync.fetch import Fetcher
 from heraldo_sync.messages import DELIVERY_QUEUE
-from heraldo_sync.statements import statement
-from heraldo_sync.store import deliver_newest, fan_out, lock_feed
+from heraldo_sync.store import deliver_newest, fan_out, insert_deliveries, lock_feed
 
 MOMENT = timedelta(milliseconds=1)
 QUICK = SendLimits(overall=MOMENT, person=MOMENT, group=MOMENT)
@@ -61,7 +60,7 @@ class Scene:
         """What a check does in its transaction."""
         await lock_feed(connection, feed_id)
         added = await self.entry(connection, feed_id, title, link)
-        await fan_out(connection, self.services.queue, feed_id, [added])
+        await fan_out(connection, self.services.queue, {feed_id: [added]})
 
     async def post(self, feed_id: int, title: str, link: str = LINK) -> None:
         async with self.pool.acquire() as connection, connection.transaction():
@@ -194,12 +193,15 @@ async def test_a_check_that_began_first_and_commits_last_brings_it_no_second_tim
         async with scene.pool.acquire() as connection, connection.transaction():
             await lock_feed(connection, scene.news)
             entry = await scene.entry(connection, scene.news, "in news", LINK)
-            await connection.execute(
-                statement("insert_deliveries"), [scene.by_news], [scene.target], [entry]
-            )
+            row = {
+                "subscription_id": scene.by_news,
+                "target_id": scene.target,
+                "feed_id": scene.news,
+            }
+            await insert_deliveries(connection, [row], {scene.news: [entry]})
             await scene.post(scene.main, "in main")
             await scene.owner.private.wait_for(1)
-            await fan_out(connection, scene.services.queue, scene.news, [entry])
+            await fan_out(connection, scene.services.queue, {scene.news: [entry]})
         await scene.drained()
     assert titles(scene.owner.private) == ["in main"]
     assert await scene.statuses() == {"in main": "sent", "in news": "folded"}

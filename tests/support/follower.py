@@ -4,7 +4,7 @@ import itertools
 
 from publisher import HOME
 
-from heraldo_sync.check import keep_reading
+from heraldo_sync.database import Connection
 from heraldo_sync.model import Fetched
 from heraldo_sync.reading import Reading, read
 from heraldo_sync.services import SyncServices
@@ -52,12 +52,19 @@ class Follower:
             if isinstance(answer, Reading):
                 try:
                     async with connection.transaction():
-                        await keep_reading(self.services, connection, self.feed_id, answer)
+                        await self._keep(connection, answer)
                         if crash:
                             raise Crash
                 except Crash:
                     return await self.check(body)
         return (await self.fanned_out())[before:]
+
+    async def _keep(self, connection: Connection, answer: Reading) -> None:
+        """As `Batches` does: together with others if that will do, else alone."""
+        keeper = self.services.keeper
+        [kept] = await keeper.keep_plain(connection, [(self.feed_id, answer)])
+        if kept is None:
+            await keeper.keep(connection, self.feed_id, answer)
 
     async def fanned_out(self) -> list[str]:
         rows = await self.services.pool.fetch(FANNED_OUT, self.feed_id)

@@ -7,7 +7,7 @@ from datetime import timedelta
 from feed_server import FeedServer
 
 from heraldo_sync.addresses import AddressPolicy
-from heraldo_sync.check import check_feed, keep_reading
+from heraldo_sync.check import check_feed
 from heraldo_sync.database import Connection
 from heraldo_sync.fetch import Fetcher
 from heraldo_sync.limits import Limits
@@ -72,7 +72,7 @@ class Town:
         url = await connection.fetchval("SELECT url FROM feeds WHERE id = $1", feed_id)
         found = await look(self.services, url)
         assert isinstance(found, Found)
-        await keep_reading(self.services, connection, feed_id, found.reading)
+        await self.services.keeper.keep(connection, feed_id, found.reading)
 
     async def sent_to(self, target_id: int) -> list[str]:
         """What was or will be sent to a target: posts by their titles, notices by their kind."""

@@ -29,7 +29,7 @@ class Scene:
     async def fan_out(self) -> int:
         async with self.pool.acquire() as connection, connection.transaction():
             await lock_feed(connection, self.feed_id)
-            return await fan_out(connection, self.queue, self.feed_id, [self.entry_id])
+            return (await fan_out(connection, self.queue, {self.feed_id: [self.entry_id]})).total()
 
     async def tell(self) -> int:
         async with self.pool.acquire() as connection, connection.transaction():

@@ -11,7 +11,7 @@ from successions import successions
 
 from colmillo import Queue
 from heraldo_sync.addresses import AddressPolicy
-from heraldo_sync.check import check_feed, keep_reading
+from heraldo_sync.check import check_feed
 from heraldo_sync.database import Pool
 from heraldo_sync.fetch import Fetcher
 from heraldo_sync.model import Failed, Fetched, ParsedFeed
@@ -75,7 +75,7 @@ async def check(services: SyncServices, feed_id: int, body: bytes, *, whole: boo
         if not isinstance(answer, Reading):
             return "nothing" if isinstance(answer, Familiar) else "failed"
         async with connection.transaction():
-            await keep_reading(services, connection, feed_id, answer)
+            await services.keeper.keep(connection, feed_id, answer)
         return "some" if answer.familiar else "all"
 
 

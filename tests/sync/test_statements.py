@@ -75,21 +75,23 @@ async def nodes(pool: Pool, name: str, *arguments: object) -> list[dict[str, Any
     return found
 
 
+REMEMBERED = ([7, 8] * 50, [bytes([n] * 32) for n in range(100)], [7, 8] * 50, list(range(100)))
 HOT = [
     ("due_feeds", (100, timedelta(seconds=30)), "feeds_due"),
     ("due_hubs", (100,), "websub_due"),
     ("feed", ([7],), "websub_pkey"),
     ("lock_feed", (7, timedelta(days=7)), "websub_pkey"),
+    ("lock_free_feeds", ([7, 8], timedelta(days=7)), "feeds_pkey"),
     ("pushed_to", ("7",), "websub_key_key"),
     ("note_push", ("7",), "websub_key_key"),
     ("waiting_deliveries", (7, 20), "deliveries_waiting"),
     ("has_waiting", (7,), "deliveries_waiting"),
-    ("lock_targets_of_feed", (7,), "subscriptions_feed"),
+    ("lock_targets_of_feeds", ([7],), "subscriptions_feed"),
     ("newest_entry", (7,), "entries_newest"),
     ("heir", (7, 9), "deliveries_waiting"),
     ("latest_links", ([7, 8], 200), "entries_newest"),
-    ("remembered", (7, [bytes(32)], [1]), "entries_key"),
-    ("remembered", (7, [bytes(32)], [1]), "entries_likeness"),
+    ("remembered", REMEMBERED, "entries_key"),
+    ("remembered", REMEMBERED, "entries_likeness"),
 ]
 LARGE = {"feeds", "entries", "deliveries", "subscriptions", "websub"}
 

@@ -62,7 +62,7 @@ async def running_task(store: PostgresStore, pool: Pool, queue: Queue, scene: Sc
     """A delivery task that has sent everything and is about to end."""
     async with pool.acquire() as connection, connection.transaction():
         await lock_feed(connection, scene.feed_id)
-        await fan_out(connection, queue, scene.feed_id, [scene.entry_id])
+        await fan_out(connection, queue, {scene.feed_id: [scene.entry_id]})
     [claimed] = await store.claim(scene.worker, {DELIVERY_QUEUE: 10})
     await pool.execute("UPDATE deliveries SET status = 'sent'")
     return claimed
@@ -103,7 +103,7 @@ async def test_a_row_committed_while_the_task_ends_keeps_it_going(
         transaction = adding.transaction()
         await transaction.start()
         await lock_feed(adding, scene.feed_id)
-        await fan_out(adding, queue, scene.feed_id, [second])
+        await fan_out(adding, queue, {scene.feed_id: [second]})
 
         async def ending() -> bool:
             async with pool.acquire() as connection, connection.transaction():
@@ -130,7 +130,7 @@ async def test_a_row_added_after_the_task_ended_gets_a_task_of_its_own(
         async def adding() -> None:
             async with pool.acquire() as connection, connection.transaction():
                 await lock_feed(connection, scene.feed_id)
-                await fan_out(connection, queue, scene.feed_id, [second])
+                await fan_out(connection, queue, {scene.feed_id: [second]})
 
         outcome = asyncio.create_task(adding())
         await blocked(pool)
@@ -147,7 +147,7 @@ async def test_a_chat_resumed_while_its_task_ends_gets_what_waited(
 ) -> None:
     subscriptions = Subscriptions(pool, queue)
     async with pool.acquire() as connection, connection.transaction():
-        await fan_out(connection, queue, scene.feed_id, [scene.entry_id])
+        await fan_out(connection, queue, {scene.feed_id: [scene.entry_id]})
     [task] = await store.claim(scene.worker, {DELIVERY_QUEUE: 10})
     await subscriptions.suspend_chat(7, "blocked")
     async with pool.acquire() as ending:

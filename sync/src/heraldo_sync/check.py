@@ -7,53 +7,25 @@ A crash before the commit repeats the check; after it nothing can be forgotten.
 """
 
 import logging
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from heraldo_sync import failures
-from heraldo_sync.batches import Unchanged
 from heraldo_sync.database import Connection
 from heraldo_sync.health import Moving, Step, after_failed_check, has_left, has_moved
-from heraldo_sync.holding import hold
-from heraldo_sync.hub_store import keep_hub
-from heraldo_sync.hubs import announced
-from heraldo_sync.identity import Verdict, posts, reconcile
+from heraldo_sync.keeping import Kept, tell_that_it_works
 from heraldo_sync.model import Failed, Fetched, NotModified, Reason
 from heraldo_sync.moving import settle_move, tell_of_leaving
 from heraldo_sync.notices import NoticeKind, tell
 from heraldo_sync.private import Private
 from heraldo_sync.reading import Familiar, Reading, body_hash, read
-from heraldo_sync.resets import FEWEST, is_reset
-from heraldo_sync.schedule import after_failure, after_hold, after_success, hold_of
+from heraldo_sync.schedule import after_failure, after_hold, hold_of
 from heraldo_sync.services import SyncServices
 from heraldo_sync.site_troubles import longest_wait
-from heraldo_sync.skip_times import SkipTimes, when_awake
 from heraldo_sync.statements import statement
-from heraldo_sync.store import (
-    Description,
-    StoredFeed,
-    add_entries,
-    edit_entries,
-    fan_out,
-    history,
-    lock_feed,
-    mark_shown,
-    record_failure,
-    record_success,
-    remember_items,
-    remembered,
-)
-from heraldo_sync.urls import display, parse
+from heraldo_sync.store import StoredFeed, Success, record_failure, record_success
+from heraldo_sync.urls import parse
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Kept:
-    """What a check has stored: how many entries were new, and whether the feed is moving."""
-
-    new: int = 0
-    moving: Moving | None = None
 
 
 async def check_feed(services: SyncServices, feed_id: int) -> int:
@@ -92,10 +64,11 @@ async def _keep(
             return await _keep_unchanged(services, feed, fetched, body_hash=body_hash)
         case Fetched() | NotModified():
             return await _keep_unchanged(services, feed, answer)
-    async with services.pool.acquire() as connection, connection.transaction():
-        if isinstance(answer, Failed):
-            return await _keep_failure(services, connection, feed, answer)
-        return await keep_reading(services, connection, feed.id, answer)
+        case Reading():
+            return await services.batches.keep(feed.id, answer)
+        case Failed():
+            async with services.pool.acquire() as connection, connection.transaction():
+                return await _keep_failure(services, connection, feed, answer)
 
 
 def _is_no_fault(
@@ -140,118 +113,6 @@ async def _read(
     return reading
 
 
-async def keep_reading(
-    services: SyncServices, connection: Connection, feed_id: int, reading: Reading
-) -> Kept:
-    """Stores a reading and fans out what is new. Nothing if the feed is gone.
-
-    What a feed shows at its very first reading is where it starts, not news. New entries that
-    look like old ones under new ids are held instead (`resets`).
-    """
-    locked = await lock_feed(connection, feed_id)
-    if locked is None:
-        return Kept()
-    if locked.told:
-        await _tell_that_it_works(services, connection, feed_id)
-    verdict = await _recognise(connection, feed_id, reading)
-    await edit_entries(connection, verdict.edited)
-    held = locked.seen and await _must_be_held(connection, feed_id, reading, verdict)
-    entry_ids = await add_entries(connection, feed_id, verdict.new)
-    await remember_items(connection, feed_id, reading.items)
-    await keep_hub(connection, feed_id, announced(reading.fetched, reading.parsed), locked.hub)
-    if locked.stale:
-        shown = [*verdict.known, *entry_ids]
-        await mark_shown(connection, feed_id, shown, reading.familiar)
-    if held:
-        await hold(connection, services.queue, feed_id, entry_ids)
-        logger.warning("held back", extra={"feed_id": feed_id, "entries": len(entry_ids)})
-    elif locked.seen:
-        subscriptions = await fan_out(connection, services.queue, feed_id, entry_ids)
-        if entry_ids:
-            logger.info(
-                "new entries",
-                extra={
-                    "feed_id": feed_id,
-                    "entries": len(entry_ids),
-                    "subscriptions": subscriptions,
-                },
-            )
-    moving = await record_success(
-        connection,
-        feed_id,
-        next_check=_next_check(
-            services,
-            fresh_for=reading.fetched.fresh_for,
-            ttl=reading.parsed.ttl,
-            skip=reading.parsed.skip,
-            quiet=timedelta() if entry_ids else locked.quiet,
-            now=locked.now,
-            delivered=locked.delivered,
-        ),
-        validators=reading.fetched.validators,
-        permanent_url=reading.fetched.permanent_url,
-        posted=bool(entry_ids),
-        body_hash=reading.body_hash,
-        description=Description(
-            title=reading.parsed.title or display(reading.fetched.url),
-            link=reading.parsed.link,
-            format=reading.parsed.format,
-            ttl=reading.parsed.ttl,
-            skip=reading.parsed.skip,
-        ),
-    )
-    return Kept(new=len(entry_ids), moving=moving)
-
-
-def _next_check(
-    services: SyncServices,
-    *,
-    fresh_for: timedelta | None,
-    ttl: timedelta | None,
-    skip: SkipTimes | None,
-    quiet: timedelta,
-    delivered: timedelta | None,
-    now: datetime,
-) -> timedelta:
-    delay = after_success(
-        services.interval,
-        fresh_for=fresh_for,
-        ttl=ttl,
-        rng=services.rng,
-        quiet=quiet,
-        longest=services.longest,
-        delivered=delivered if services.public_url else None,
-    )
-    return when_awake(delay, skip, now=now, longest=services.longest, rng=services.rng)
-
-
-async def _recognise(connection: Connection, feed_id: int, reading: Reading) -> Verdict:
-    """Only under the feed's lock: what another check has stored must be seen."""
-    home = reading.parsed.link
-    shown = posts(reading.entries, home=home)
-    return reconcile(
-        await remembered(connection, feed_id, shown),
-        shown,
-        elsewhere=reading.familiar,
-        home=home,
-    )
-
-
-async def _must_be_held(
-    connection: Connection, feed_id: int, reading: Reading, verdict: Verdict
-) -> bool:
-    total = len(reading.familiar) + len(verdict.known) + len(verdict.new)
-    if len(verdict.new) < FEWEST:
-        return False
-    return is_reset(
-        verdict.new,
-        total,
-        await history(connection, feed_id),
-        home=reading.parsed.link,
-        now=await connection.fetchval(statement("now")),
-    )
-
-
 async def _keep_unchanged(
     services: SyncServices,
     feed: StoredFeed,
@@ -260,39 +121,27 @@ async def _keep_unchanged(
     body_hash: bytes | None = None,
 ) -> Kept:
     """An answer without the feed does not repeat the feed's own wish, which still stands."""
-    next_check = _next_check(
-        services,
-        fresh_for=answer.fresh_for,
-        ttl=feed.ttl,
-        skip=feed.skip,
-        quiet=feed.quiet,
-        delivered=feed.delivered,
-        now=feed.now,
+    outcome = Success(
+        feed_id=feed.id,
+        next_check=services.rhythm.next_check(
+            fresh_for=answer.fresh_for,
+            ttl=feed.ttl,
+            skip=feed.skip,
+            quiet=feed.quiet,
+            delivered=feed.delivered,
+            now=feed.now,
+        ),
+        validators=answer.validators,
+        permanent_url=answer.permanent_url,
+        body_hash=body_hash,
     )
-    if feed.told:
-        # That it works again is said in the transaction that makes it work.
-        async with services.pool.acquire() as connection, connection.transaction():
-            moving = await record_success(
-                connection,
-                feed.id,
-                next_check=next_check,
-                validators=answer.validators,
-                permanent_url=answer.permanent_url,
-                body_hash=body_hash,
-            )
-            await _tell_that_it_works(services, connection, feed.id)
-            return Kept(moving=moving)
-    return Kept(
-        moving=await services.batches.unchanged(
-            Unchanged(
-                feed_id=feed.id,
-                next_check=next_check,
-                validators=answer.validators,
-                permanent_url=answer.permanent_url,
-                body_hash=body_hash,
-            )
-        )
-    )
+    if not feed.told:
+        return Kept(moving=await services.batches.succeeded(outcome))
+    # That it works again is said in the transaction that makes it work.
+    async with services.pool.acquire() as connection, connection.transaction():
+        moving = await record_success(connection, [outcome])
+        await tell_that_it_works(connection, services.queue, feed.id)
+        return Kept(moving=moving.get(feed.id))
 
 
 async def _keep_failure(
@@ -332,9 +181,3 @@ async def _keep_failure(
         case Step.NOTHING:
             pass
     return Kept()
-
-
-async def _tell_that_it_works(services: SyncServices, connection: Connection, feed_id: int) -> None:
-    """Takes back what subscribers were told, before the posts that make it true."""
-    if await connection.fetchval(statement("feed_untold"), feed_id) is not None:
-        await tell(connection, services.queue, feed_id, NoticeKind.WORKING)

@@ -28,7 +28,7 @@ async def hold(
 
     Instead of a fan-out, within the same transaction and with the same locks.
     """
-    rows = await lock_subscribers(connection, feed_id)
+    rows = await lock_subscribers(connection, [feed_id])
     await hold_for(connection, queue, [dict(row) for row in rows], entry_ids)
 
 

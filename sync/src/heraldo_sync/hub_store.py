@@ -48,6 +48,15 @@ def known_hub(row: asyncpg.Record) -> KnownHub | None:
     )
 
 
+def has_changed(named: Announcement | None, known: KnownHub | None) -> bool:
+    """Whether what a feed names now is anything new."""
+    if named is None:
+        return known is not None and known.announced
+    if known is None or (known.hub, known.topic) != (named.hub, named.topic):
+        return True
+    return known.resting or not known.announced
+
+
 async def keep_hub(
     connection: Connection, feed_id: int, named: Announcement | None, known: KnownHub | None
 ) -> None:
@@ -55,9 +64,10 @@ async def keep_hub(
 
     Writes nothing if nothing has changed, the usual case.
     """
+    if not has_changed(named, known):
+        return
     if named is None:
-        if known is not None and known.announced:
-            await connection.execute(statement("drop_hub"), feed_id, BETWEEN)
+        await connection.execute(statement("drop_hub"), feed_id, BETWEEN)
     elif known is None or (known.hub, known.topic) != (named.hub, named.topic):
         await connection.execute(
             statement("announce_hub"),
@@ -68,7 +78,7 @@ async def keep_hub(
             secrets.token_urlsafe(_KEY_BYTES),
             _BETWEEN_HUBS,
         )
-    elif known.resting or not known.announced:
+    else:
         await connection.execute(statement("wake_hub"), feed_id, BETWEEN)
 
 

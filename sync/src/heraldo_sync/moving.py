@@ -16,7 +16,8 @@ from heraldo_sync.health import Moving, Rules, has_moved
 from heraldo_sync.messages import deliver_target
 from heraldo_sync.notices import NoticeKind, tell
 from heraldo_sync.statements import statement
-from heraldo_sync.subscribers import lock_subscribers_of
+from heraldo_sync.store import insert_deliveries
+from heraldo_sync.subscribers import lock_subscribers
 from heraldo_sync.urls import display
 
 logger = logging.getLogger(__name__)
@@ -68,7 +69,7 @@ async def _settle(
 
 async def _merge(connection: Connection, queue: Queue, old: int, new: int) -> None:
     """Moves all that hangs on a feed to another, which shows the same document."""
-    rows = await lock_subscribers_of(connection, [old, new])
+    rows = await lock_subscribers(connection, [old, new])
     # What is recorded as sent meanwhile is seen by the statements that follow, or comes after them.
     await connection.fetch(statement("lock_deliveries_of_feeds"), [old, new])
     news_to_old = await news(connection, to=old, of=new)
@@ -79,14 +80,12 @@ async def _merge(connection: Connection, queue: Queue, old: int, new: int) -> No
     both = {row["target_id"] for row in theirs}
     moved = [row for row in rows if row["feed_id"] == old and row["target_id"] not in both]
     touched = set[int]()
-    for subscribers, entry_ids in ((moved, news_to_old), (theirs, news_to_new)):
+    for subscribers, followed, entry_ids in (
+        (moved, old, news_to_old),
+        (theirs, new, news_to_new),
+    ):
         if subscribers and entry_ids:
-            await connection.execute(
-                statement("insert_deliveries"),
-                [row["subscription_id"] for row in subscribers],
-                [row["target_id"] for row in subscribers],
-                entry_ids,
-            )
+            await insert_deliveries(connection, subscribers, {followed: entry_ids})
             touched |= {row["target_id"] for row in subscribers if row["open"]}
     await connection.execute(statement("delete_feed"), old)
     await connection.execute(statement("wake_feed"), new)

@@ -52,7 +52,7 @@ async def tell(
     Within the transaction that decided it, which holds the feed; the targets are locked as for
     a fan-out (docs/decisions/0003-no-stranded-delivery.md).
     """
-    rows = await lock_subscribers(connection, feed_id)
+    rows = await lock_subscribers(connection, [feed_id])
     if not rows:
         return 0
     what = {"kind": kind.value, "reason": reason, "since": since.isoformat() if since else None}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from heraldo_sync import gate
 from heraldo_sync.model import Failed, Fetched, ParsedEntry, ParsedFeed, Reason
 from heraldo_sync.order import oldest_first
-from heraldo_sync.services import Readers
+from heraldo_sync.readers import Readers
 
 logger = logging.getLogger(__name__)
 

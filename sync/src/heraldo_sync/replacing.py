@@ -18,7 +18,7 @@ from heraldo_sync.moving import news
 from heraldo_sync.private import Private
 from heraldo_sync.resets import FEWEST
 from heraldo_sync.statements import statement
-from heraldo_sync.store import lock_feed
+from heraldo_sync.store import insert_deliveries, lock_feed
 from heraldo_sync.vault import Vault
 
 
@@ -115,12 +115,15 @@ async def replace(
     entry_ids = await news(connection, to=old, of=feed_id)
     alike = await connection.fetchval(statement("have_common_posts"), old, feed_id)
     await connection.execute(statement("move_subscription"), before.id, feed_id)
-    row = {"subscription_id": before.id, "target_id": target_id, "open": True}
+    row = {
+        "subscription_id": before.id,
+        "target_id": target_id,
+        "feed_id": feed_id,
+        "open": True,
+    }
     if alike or len(entry_ids) < FEWEST:
         if entry_ids:
-            await connection.execute(
-                statement("insert_deliveries"), [before.id], [target_id], entry_ids
-            )
+            await insert_deliveries(connection, [row], {feed_id: entry_ids})
         await queue.enqueue(deliver_target.new(target_id=target_id), connection=connection)
     else:
         await hold_for(connection, queue, [row], entry_ids)

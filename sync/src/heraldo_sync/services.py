@@ -3,35 +3,16 @@
 import random
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Protocol
 
 from colmillo import Queue
 from heraldo_sync.batches import Batches
 from heraldo_sync.database import Pool
 from heraldo_sync.fetch import Fetcher
 from heraldo_sync.health import Rules
+from heraldo_sync.keeping import Keeper, Rhythm
 from heraldo_sync.outage import Network
 from heraldo_sync.parse import Parser
 from heraldo_sync.vault import Vault
-
-
-class Readers(Protocol):
-    """What it takes to read a feed that nobody keeps."""
-
-    @property
-    def fetcher(self) -> Fetcher:
-        """Asks the server."""
-        ...
-
-    @property
-    def parser(self) -> Parser:
-        """Reads what it answered."""
-        ...
-
-    @property
-    def rsshub(self) -> str | None:
-        """The base address of the operator's RSSHub, if there is one."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +23,7 @@ class SyncServices:
     host with many feeds is asked every ``host_interval`` at most, by all workers together.
     ``rsshub`` is the base address of an RSSHub for sites without feeds. ``public_url`` is where
     hubs reach us; without it no hub is ever asked. Without a ``vault`` no private feed can be
-    followed. ``batches`` are made of the pool.
+    followed. ``keeper``, ``batches`` and ``rhythm`` are made of the others.
     """
 
     pool: Pool
@@ -59,8 +40,19 @@ class SyncServices:
     public_url: str | None = None
     vault: Vault | None = None
     rng: random.Random = field(default_factory=random.Random)
+    rhythm: Rhythm = field(init=False)
+    keeper: Keeper = field(init=False)
     batches: Batches = field(init=False)
 
     def __post_init__(self) -> None:
-        """Frozen, so not by an assignment."""
-        object.__setattr__(self, "batches", Batches(self.pool))
+        """Frozen, so not by assignments."""
+        rhythm = Rhythm(
+            interval=self.interval,
+            longest=self.longest,
+            pushes=self.public_url is not None,
+            rng=self.rng,
+        )
+        keeper = Keeper(self.queue, rhythm)
+        object.__setattr__(self, "rhythm", rhythm)
+        object.__setattr__(self, "keeper", keeper)
+        object.__setattr__(self, "batches", Batches(self.pool, keeper))

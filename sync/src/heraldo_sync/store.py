@@ -1,12 +1,13 @@
-"""Feeds and entries in the database, and the fan-out of what is new.
+"""Feeds in the database, and the fan-out of what is new.
 
 Every function works on the caller's connection; those that write want an open transaction.
 """
 
-import json
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any, Protocol
 
 import asyncpg
 
@@ -14,20 +15,23 @@ from colmillo import Queue
 from heraldo_sync.database import Connection
 from heraldo_sync.health import Ailing, Moving
 from heraldo_sync.hub_store import KnownHub, known_hub
-from heraldo_sync.identity import Edit, Post, Remembered
 from heraldo_sync.messages import deliver_target
-from heraldo_sync.model import Failed, ParsedEntry, Validators
+from heraldo_sync.model import Failed, Validators
 from heraldo_sync.site_troubles import comes_and_goes
 from heraldo_sync.skip_times import SkipTimes
 from heraldo_sync.statements import statement
-from heraldo_sync.storable import storable, storable_or_none
 from heraldo_sync.subscribers import lock_subscribers
 
 _GONE = 410
-# So many dates that change at once, and the feed dates its posts anew all the time.
-_SEVERAL = 2
-_HISTORY = 1000
 _MARK_AGAIN = timedelta(days=7)
+
+
+class Subscriber(Protocol):
+    """A row, or a mapping, with a subscription_id, its target_id and its feed_id."""
+
+    def __getitem__(self, name: str, /) -> Any:
+        """Returns a column."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +93,23 @@ class Description:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Success:
+    """A check that went well. Without ``description`` what the feed says of itself stays.
+
+    ``posted`` says that there was something new. Only permanent redirects led to
+    ``permanent_url``. Without ``body_hash`` the stored one stays.
+    """
+
+    feed_id: int
+    next_check: timedelta
+    validators: Validators
+    permanent_url: str | None
+    body_hash: bytes | None = None
+    posted: bool = False
+    description: Description | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Failing:
     """A feed that failed just now, and since when it does."""
 
@@ -145,8 +166,16 @@ async def lock_feed(connection: Connection, feed_id: int) -> LockedFeed | None:
     old to new and a subscription is either there for an entry's fan-out or not at all.
     """
     row = await connection.fetchrow(statement("lock_feed"), feed_id, _MARK_AGAIN)
-    if row is None:
-        return None
+    return None if row is None else _locked(row)
+
+
+async def lock_free_feeds(connection: Connection, feed_ids: Sequence[int]) -> dict[int, LockedFeed]:
+    """The same for many, without those that somebody else holds: it never waits."""
+    rows = await connection.fetch(statement("lock_free_feeds"), feed_ids, _MARK_AGAIN)
+    return {row["id"]: _locked(row) for row in rows}
+
+
+def _locked(row: asyncpg.Record) -> LockedFeed:
     return LockedFeed(
         seen=row["succeeded_at"] is not None,
         told=row["told_at"] is not None,
@@ -158,111 +187,39 @@ async def lock_feed(connection: Connection, feed_id: int) -> LockedFeed | None:
     )
 
 
-async def remembered(
-    connection: Connection, feed_id: int, shown: Sequence[Post]
-) -> list[Remembered]:
-    """The feed's entries that could be one of those shown: by key, or by likeness."""
-    if not shown:
-        return []
-    rows = await connection.fetch(
-        statement("remembered"),
-        feed_id,
-        list({post.traits.key for post in shown}),
-        list({like for post in shown if (like := post.traits.likeness) is not None}),
-    )
-    return [_remembered(row) for row in rows]
-
-
-async def history(connection: Connection, feed_id: int) -> list[Remembered]:
-    """The latest entries of a feed, as many as a document may have."""
-    rows = await connection.fetch(statement("history"), feed_id, _HISTORY)
-    return [_remembered(row) for row in rows]
-
-
-def _remembered(row: asyncpg.Record) -> Remembered:
-    return Remembered(
-        id=row["id"],
-        key=row["key"],
-        link=row["link"],
-        title=row["title"],
-        content=row["content"],
-        published_at=row["published_at"],
-        updated_at=row["updated_at"],
-    )
-
-
-async def add_entries(connection: Connection, feed_id: int, posts: Sequence[Post]) -> list[int]:
-    """Adds new entries, old to new; returns their ids."""
-    if not posts:
-        return []
-    rows = await connection.fetch(
-        statement("insert_entries"),
-        feed_id,
-        [post.traits.key for post in posts],
-        [post.traits.content for post in posts],
-        [post.traits.likeness for post in posts],
-        json.dumps([_entry_fields(post.entry) for post in posts]),
-    )
-    return sorted(row["id"] for row in rows)
-
-
-async def edit_entries(connection: Connection, edits: Sequence[Edit]) -> None:
-    """Keeps the latest version of remembered entries. Sends nothing.
-
-    Dates alone are kept at most daily where several posts got a new one at the same time.
-    """
-    if not edits:
-        return
-    posts = [edit.post for edit in edits]
-    await connection.execute(
-        statement("edit_entries"),
-        [edit.id for edit in edits],
-        [edit.said for edit in edits],
-        [post.traits.key for post in posts],
-        [post.traits.content for post in posts],
-        [post.traits.likeness for post in posts],
-        json.dumps([_entry_fields(post.entry) for post in posts]),
-        sum(not edit.said for edit in edits) > _SEVERAL,
-    )
-
-
-async def mark_shown(
-    connection: Connection, feed_id: int, entry_ids: Sequence[int], others: frozenset[bytes]
-) -> None:
-    """Writes down which entries a feed shows; ``others`` by the beginnings of their keys."""
-    await connection.execute(statement("mark_shown"), feed_id, list(entry_ids), list(others))
-    await connection.execute(statement("mark_feed"), feed_id)
-
-
-async def remember_items(connection: Connection, feed_id: int, items: bytes) -> None:
-    """Keeps what was packed of a feed's items, all of whose entries are stored by now."""
-    await connection.execute(statement("remember_items"), feed_id, items)
-
-
 async def fan_out(
-    connection: Connection, queue: Queue, feed_id: int, entry_ids: Sequence[int]
-) -> int:
+    connection: Connection, queue: Queue, new: Mapping[int, Sequence[int]]
+) -> Counter[int]:
     """One delivery row per (subscription, entry), one delivery task per open target.
 
-    Returns how many subscriptions there are. The targets' rows are locked first: a delivery
-    task that is just ending either sees these rows or is over before we enqueue.
+    ``new`` has the ids of new entries by feed. Returns how many subscriptions the feeds with new
+    entries have. The targets' rows are locked first: a delivery task that is just ending either
+    sees these rows or is over before we enqueue.
     """
-    if not entry_ids:
-        return 0
-    rows = await lock_subscribers(connection, feed_id)
-    if not rows:
-        return 0
+    feed_ids = [feed_id for feed_id, entry_ids in new.items() if entry_ids]
+    rows = await lock_subscribers(connection, feed_ids) if feed_ids else []
+    if rows:
+        await insert_deliveries(connection, rows, {feed_id: new[feed_id] for feed_id in feed_ids})
+        open_targets = sorted({row["target_id"] for row in rows if row["open"]})
+        await queue.enqueue_many(
+            [deliver_target.new(target_id=target) for target in open_targets],
+            connection=connection,
+        )
+    return Counter(row["feed_id"] for row in rows)
+
+
+async def insert_deliveries(
+    connection: Connection, rows: Sequence[Subscriber], new: Mapping[int, Sequence[int]]
+) -> None:
+    """The delivery rows alone; what is there already stays as it is."""
     await connection.execute(
         statement("insert_deliveries"),
         [row["subscription_id"] for row in rows],
         [row["target_id"] for row in rows],
-        list(entry_ids),
+        [row["feed_id"] for row in rows],
+        [entry_id for entry_ids in new.values() for entry_id in entry_ids],
+        [feed_id for feed_id, entry_ids in new.items() for _ in entry_ids],
     )
-    open_targets = sorted({row["target_id"] for row in rows if row["open"]})
-    await queue.enqueue_many(
-        [deliver_target.new(target_id=target) for target in open_targets], connection=connection
-    )
-    return len(rows)
 
 
 async def deliver_newest(
@@ -273,55 +230,43 @@ async def deliver_newest(
     if newest is None:
         return None
     await connection.fetchrow(statement("share_target"), target_id)
-    await connection.execute(
-        statement("insert_deliveries"), [subscription_id], [target_id], [newest["id"]]
-    )
+    row = {"subscription_id": subscription_id, "target_id": target_id, "feed_id": feed_id}
+    await insert_deliveries(connection, [row], {feed_id: [newest["id"]]})
     await queue.enqueue(deliver_target.new(target_id=target_id), connection=connection)
     title: str = newest["title"]
     return title
 
 
-async def record_success(
-    connection: Connection,
-    feed_id: int,
-    *,
-    next_check: timedelta,
-    validators: Validators,
-    permanent_url: str | None,
-    posted: bool = False,
-    body_hash: bytes | None = None,
-    description: Description | None = None,
-) -> Moving | None:
-    """A check went well. Without ``description`` what the feed says of itself stays.
-
-    ``posted`` says that there was something new. Returns what is known of a move when only
-    permanent redirects led to ``permanent_url``.
-    """
-    row = await connection.fetchrow(
-        statement("feed_succeeded"),
-        feed_id,
-        next_check,
-        validators.etag,
-        validators.last_modified,
-        body_hash,
-        description.title if description else None,
-        description.link if description else None,
-        description.format if description else None,
-        description.ttl if description else None,
-        permanent_url,
-        posted,
-        description.skip.bits if description and description.skip else None,
-        validators.origin,
+async def record_success(connection: Connection, outcomes: Sequence[Success]) -> dict[int, Moving]:
+    """Checks went well, of one feed each. Returns what is known of those that are moving."""
+    said = [outcome.description for outcome in outcomes]
+    rows = await connection.fetch(
+        statement("feeds_succeeded"),
+        [outcome.feed_id for outcome in outcomes],
+        [outcome.next_check for outcome in outcomes],
+        [outcome.validators.etag for outcome in outcomes],
+        [outcome.validators.last_modified for outcome in outcomes],
+        [outcome.validators.origin for outcome in outcomes],
+        [outcome.body_hash for outcome in outcomes],
+        [outcome.permanent_url for outcome in outcomes],
+        [outcome.posted for outcome in outcomes],
+        [about and about.title for about in said],
+        [about and about.link for about in said],
+        [about and about.format for about in said],
+        [about and about.ttl for about in said],
+        [about.skip.bits if about and about.skip else None for about in said],
     )
-    if row is None or row["moved_to"] is None:
-        return None
-    return Moving(
-        url=row["url"],
-        target=row["moved_to"],
-        private=row["private"],
-        seen=row["moved_seen"],
-        lasting=row["moved_for"],
-    )
+    return {
+        row["id"]: Moving(
+            url=row["url"],
+            target=row["moved_to"],
+            private=row["private"],
+            seen=row["moved_seen"],
+            lasting=row["moved_for"],
+        )
+        for row in rows
+        if row["moved_to"] is not None
+    }
 
 
 async def record_failure(
@@ -349,31 +294,3 @@ async def record_failure(
             doubtful=comes_and_goes(failed),
         ),
     )
-
-
-def _entry_fields(entry: ParsedEntry) -> dict[str, object]:
-    return {
-        "title": storable(entry.title),
-        "link": storable_or_none(entry.link),
-        "author": storable_or_none(entry.author),
-        "html": storable(entry.html),
-        "published_at": _moment(entry.published_at),
-        "updated_at": _moment(entry.updated_at),
-        "enclosures": [
-            {
-                "url": storable(file.url),
-                "mime": storable_or_none(file.mime),
-                "length": file.length,
-                "title": storable_or_none(file.title),
-                "seconds": file.seconds,
-            }
-            for file in entry.enclosures
-        ],
-        "categories": [storable(category) for category in entry.categories],
-        "image": storable_or_none(entry.image),
-        "comments": storable_or_none(entry.comments),
-    }
-
-
-def _moment(moment: datetime | None) -> str | None:
-    return None if moment is None else moment.isoformat()

@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 
 from heraldo_sync import sites
-from heraldo_sync.check import keep_reading
 from heraldo_sync.database import Connection
 from heraldo_sync.detect import Kind, detect
 from heraldo_sync.discover import common_places, discover
 from heraldo_sync.model import Failed, FeedLink, Fetched, NotModified, Reason
 from heraldo_sync.private import Private, private_address
+from heraldo_sync.readers import Readers
 from heraldo_sync.reading import Reading, read_whole
 from heraldo_sync.replacing import (
     ChangedMeanwhile,
@@ -17,7 +17,7 @@ from heraldo_sync.replacing import (
     lock_subscriber,
     replace,
 )
-from heraldo_sync.services import Readers, SyncServices
+from heraldo_sync.services import SyncServices
 from heraldo_sync.statements import statement
 from heraldo_sync.store import deliver_newest, lock_feed, upsert_feed
 from heraldo_sync.urls import display
@@ -210,7 +210,7 @@ async def _subscribe(
     else:
         feed_id = await upsert_feed(connection, found.url, title)
         await lock_feed(connection, feed_id)
-    await keep_reading(services, connection, feed_id, found.reading)
+    await services.keeper.keep(connection, feed_id, found.reading)
     if mine is not None:
         await lock_subscriber(connection, target_id, found.url, before)
     if before is not None and before.feed_id != feed_id:

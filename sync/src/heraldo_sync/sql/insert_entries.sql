@@ -1,16 +1,16 @@
--- Adds new entries in the order given (old to new). The feed's lock is held.
--- $1: feed id, and in the same order $2: keys, $3: hashes of the HTML, $4: likenesses,
+-- Adds new entries in the order given (old to new). The feeds' locks are held.
+-- In the same order $1: feed ids, $2: keys, $3: hashes of the HTML, $4: likenesses, and
 -- $5: JSON array of the entries' fields
 INSERT INTO entries (
     feed_id, key, content, likeness, title, link, author, html, published_at, updated_at,
     enclosures, categories, image, comments
 )
 SELECT
-    $1, i.key, i.content, i.likeness, e.title, e.link, e.author, e.html, e.published_at,
+    i.feed_id, i.key, i.content, i.likeness, e.title, e.link, e.author, e.html, e.published_at,
     e.updated_at, e.enclosures, ARRAY(SELECT jsonb_array_elements_text(e.categories)),
     e.image, e.comments
-FROM unnest($2::bytea[], $3::bytea[], $4::bigint[]) WITH ORDINALITY
-    AS i (key, content, likeness, position)
+FROM unnest($1::bigint[], $2::bytea[], $3::bytea[], $4::bigint[]) WITH ORDINALITY
+    AS i (feed_id, key, content, likeness, position)
 JOIN ROWS FROM (
     jsonb_to_recordset($5::jsonb) AS (
         title text, link text, author text, html text, published_at timestamptz,
@@ -21,4 +21,4 @@ JOIN ROWS FROM (
     position
 ) USING (position)
 ORDER BY i.position
-RETURNING id
+RETURNING id, feed_id
