@@ -244,6 +244,13 @@ CREATE UNLOGGED TABLE busy_hosts (
     asked_at timestamptz NOT NULL DEFAULT 'epoch'
 ) WITH (fillfactor = 50)
     """,
+    """
+CREATE UNLOGGED TABLE met_feeds (
+    until timestamptz NOT NULL,
+    feed_ids bigint[] NOT NULL,
+    hosts text[] NOT NULL
+)
+    """,
 ]
 
 

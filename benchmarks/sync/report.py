@@ -23,6 +23,8 @@ COLUMNS: list[tuple[str, tuple[str, ...], Callable[[float], str]]] = [
     ("p50", ("late_p50",), lambda v: f"{v:.1f}"),
     ("p99", ("late_p99",), lambda v: f"{v:.1f}"),
     ("most", ("late_most",), lambda v: f"{v:.1f}"),
+    ("idle, % of a core: program", ("idle_pipeline",), lambda v: f"{v:.2f}"),
+    ("Postgres", ("idle_postgres",), lambda v: f"{v:.2f}"),
 ]
 
 

@@ -6,6 +6,7 @@
     python benchmarks/sync/run.py growth               1,000 to 100,000 feeds in the table
     python benchmarks/sync/run.py late                 how late feeds are that come due evenly
     python benchmarks/sync/run.py memory               the whole bot with 10,000 feeds
+    python benchmarks/sync/run.py idle                 the whole bot with nothing to do
 
 See docs/benchmarks.md for what the figures mean.
 """
@@ -37,14 +38,15 @@ from heraldo.botapi import BotApiServer
 FIRST = "quiet"
 GROWTH = (1_000, 10_000, 100_000)
 CHATS = 200
-SOON = timedelta(seconds=5)
+# No sooner than a tick looks ahead: a check never leaves less than that to the next one.
+SOON = timedelta(seconds=30)
 A_MINUTE = timedelta(minutes=1)
 
 
 def arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    modes = ["cases", "growth", "late", "memory"]
+    modes = ["cases", "growth", "late", "memory", "idle"]
     parser.add_argument("mode", nargs="?", default="cases", choices=modes)
     parser.add_argument("--cases", default=",".join(CASES), help="comma-separated")
     parser.add_argument("--feeds", type=int, help="how many are due; by default 5,000 or 10,000")
@@ -60,7 +62,8 @@ def arguments() -> argparse.Namespace:
     given = parser.parse_args()
     given.size = 50_000 if given.size is None else None if given.size == "corpus" else given.size
     given.size = None if given.size is None else int(given.size)
-    given.feeds = given.feeds or (10_000 if given.mode == "memory" else 5_000)
+    usual = {"memory": 10_000, "idle": 1_000}
+    given.feeds = given.feeds or usual.get(given.mode, 5_000)
     given.folder = Path(given.folder or tempfile.mkdtemp(prefix="heraldo-bench-")).resolve()
     if given.quick:
         given.feeds, given.rounds = 200, 1
@@ -108,7 +111,7 @@ async def bench(
             town=town,
             folder=folder,
             limit=given.limit,
-            sending=given.mode == "memory",
+            sending=given.mode in ("memory", "idle"),
             environment=environment,
         )
 
@@ -190,11 +193,15 @@ async def growth(given: argparse.Namespace, folder: Path) -> dict[str, Any]:
 
 async def late(given: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Feeds that come due evenly over a minute, with the real schedule of a minute."""
-    async with bench(given, folder, 60) as equipment, running(equipment, given):
+    async with AsyncExitStack() as stack:
+        equipment = await stack.enter_async_context(bench(given, folder))
         town, due = equipment.town, given.feeds
         await town.grow(due)
-        # Nothing is due until all have been read once: the schedule runs already.
-        await attempt(equipment, CASES[FIRST], due)
+        # Read once, with the schedule of an hour: checks are queued ahead of their moments.
+        async with running(equipment, given):
+            await attempt(equipment, CASES[FIRST], due)
+        equipment.environment["SYNC_INTERVAL_SECONDS"] = "60"
+        await stack.enter_async_context(running(equipment, given))
         begin, moments = await town.spread(due, A_MINUTE, SOON)
         await equipment.feeds.ask("round", limit=600, changed=list(range(1, due + 1, 20)))
         started = time.monotonic() - time.time() + begin.timestamp()
@@ -232,6 +239,31 @@ async def whole_bot(given: argparse.Namespace, folder: Path) -> dict[str, Any]:
     return {"rows": found, "postgres": about}
 
 
+async def idle(given: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    """What ``heraldo run`` and Postgres use when no feed is due, in % of a core."""
+    found: dict[str, list[Any]] = {}
+    async with bench(given, folder, 60) as equipment, running(equipment, given):
+        for feeds in (0, given.feeds):
+            await equipment.town.grow(feeds, idle=True)
+            # What the start has left behind is not what is measured.
+            await equipment.town.rest(30)
+            row = found[f"{feeds} feeds, none due"] = []
+            for _ in range(given.rounds):
+                before = used(equipment)
+                await equipment.town.rest(A_MINUTE.total_seconds())
+                after = used(equipment)
+                row.append({f"idle_{of}": (after[of] - before[of]) / 0.6 for of in after})
+                say(f"{feeds} feeds: {row[-1]}")
+        about = await equipment.server.settings()
+    return {"rows": found, "postgres": about}
+
+
+def used(equipment: Bench) -> dict[str, float]:
+    """CPU seconds so far, of the pipeline with its children and of Postgres."""
+    ours = [sum(pipeline.cpu().values()) for pipeline in equipment.pipelines]
+    return {"pipeline": sum(ours), "postgres": equipment.server.cpu()}
+
+
 def say(text: str) -> None:
     """Progress."""
     print(f"{time.strftime('%H:%M:%S')} {text}", flush=True)
@@ -241,7 +273,7 @@ async def main(given: argparse.Namespace) -> None:
     """Measures and writes the results down."""
     given.out.mkdir(parents=True, exist_ok=True)
     folder: Path = given.folder
-    modes = {"cases": cases, "growth": growth, "late": late, "memory": whole_bot}
+    modes = {"cases": cases, "growth": growth, "late": late, "memory": whole_bot, "idle": idle}
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     options = {key: str(value) for key, value in vars(given).items()}
     try:

@@ -15,7 +15,7 @@ from crowd import Crowd
 from hypothesis import given
 from hypothesis import strategies as st
 
-from colmillo import PostgresStore, Queue, Worker
+from colmillo import PostgresStore, Queue, Task, Worker
 from colmillo.store import State
 from colmillo.testing import drain
 from heraldo_sync.addresses import AddressPolicy
@@ -25,9 +25,9 @@ from heraldo_sync.hosts import HOST_QUEUE, PATIENCE, TOGETHER, key_of, limit_hos
 from heraldo_sync.limits import Limits
 from heraldo_sync.parse import Parser
 from heraldo_sync.services import SyncServices
-from heraldo_sync.spreading import Due, Moment, moments, part
+from heraldo_sync.spreading import Due, Met, Moment, moments, own_moments, part
 from heraldo_sync.statements import statement
-from heraldo_sync.tasks import SYNC_QUEUE, enqueue_due, sync_feed, tick
+from heraldo_sync.tasks import SYNC_QUEUE, enqueue_due, sync_feed, tick, tidy
 
 MINUTE = timedelta(minutes=1)
 SECOND = timedelta(seconds=1)
@@ -45,23 +45,28 @@ async def services(pool: Pool, queue: Queue) -> AsyncIterator[SyncServices]:
         )
 
 
-def due(*feeds: tuple[int, str], busy: str = "") -> list[Due]:
-    return [Due(feed_id=number, host=host, busy=host in busy) for number, host in feeds]
+def due(*feeds: tuple[int, str], busy: str = "", wait: timedelta = timedelta()) -> list[Due]:
+    return [Due(feed_id=number, host=host, busy=host in busy, wait=wait) for number, host in feeds]
+
+
+def ids(others: dict[str, list[Due]]) -> dict[str, list[int]]:
+    return {host: [feed.feed_id for feed in feeds] for host, feeds in others.items()}
 
 
 def test_hosts_with_few_due_feeds_go_at_once_and_those_with_many_do_not() -> None:
     feeds = due((1, "a"), (2, "b"), (3, "b"), (4, "c"), (5, "b"), (6, "c"), (7, "d"), busy="d")
-    plain, others = part(feeds, Counter(), together=2)
+    plain, others = part(feeds, Met(), together=2)
     assert [feed.feed_id for feed in plain] == [1, 4, 6]
-    assert others == {"b": [2, 3, 5], "d": [7]}
+    assert ids(others) == {"b": [2, 3, 5], "d": [7]}
 
 
-def test_a_host_is_counted_from_batch_to_batch() -> None:
-    met = Counter[str]()
+def test_a_host_is_counted_from_batch_to_batch_but_a_feed_only_once() -> None:
+    met = Met([(2, "a")])
     assert part(due((1, "a"), (2, "a")), met, together=2)[1] == {}
+    assert part(due((2, "a"), (1, "a")), met, together=2)[1] == {}
     plain, others = part(due((3, "a"), (4, "b")), met, together=2)
     assert [feed.feed_id for feed in plain] == [4]
-    assert others == {"a": [3]}
+    assert ids(others) == {"a": [3]}
 
 
 @given(
@@ -71,29 +76,53 @@ def test_a_host_is_counted_from_batch_to_batch() -> None:
 def test_every_feed_is_in_one_part_and_few_of_a_host_go_at_once(
     batches: list[list[tuple[str, bool]]], together: int
 ) -> None:
-    met, gone = Counter[str](), Counter[str]()
+    met, gone = Met(), Counter[str]()
     number = 0
     for batch in batches:
         feeds = []
         for host, busy in batch:
             number += 1
-            feeds.append(Due(feed_id=number, host=host, busy=busy))
+            feeds.append(Due(feed_id=number, host=host, busy=busy, wait=timedelta()))
         plain, others = part(feeds, met, together=together)
         gone.update(feed.host for feed in plain)
-        parted = [feed.feed_id for feed in plain] + [one for ids in others.values() for one in ids]
-        assert sorted(parted) == [feed.feed_id for feed in feeds]
+        parted = [*plain, *(feed for of_host in others.values() for feed in of_host)]
+        assert sorted(feed.feed_id for feed in parted) == [feed.feed_id for feed in feeds]
         assert list(others) == sorted(others)
         assert not {feed.host for feed in plain} & others.keys()
     assert not gone or max(gone.values()) <= together
 
 
 def test_moments_of_a_host_are_apart_and_those_of_hosts_are_mixed() -> None:
-    given_moments = moments({"a": [1, 2], "b": [3, 4]}, {"a": SECOND, "b": 2 * SECOND}, SECOND)
-    assert given_moments == [
+    feeds = {"a": due((1, "a"), (2, "a")), "b": due((3, "b"), (4, "b"))}
+    assert moments(feeds, {"a": SECOND, "b": 2 * SECOND}, SECOND) == [
         Moment(feed_id=1, host="a", wait=SECOND),
-        Moment(feed_id=3, host="b", wait=2 * SECOND),
         Moment(feed_id=2, host="a", wait=2 * SECOND),
+        Moment(feed_id=3, host="b", wait=2 * SECOND),
         Moment(feed_id=4, host="b", wait=3 * SECOND),
+    ]
+
+
+def test_a_busy_host_is_not_asked_for_a_feed_before_it_is_due() -> None:
+    feeds = [*due((1, "a"), (2, "a"), wait=9 * SECOND), *due((3, "a"), wait=8.5 * SECOND)]
+    feeds += due((4, "a"), wait=20 * SECOND)
+    given = moments({"a": feeds}, {"a": timedelta()}, SECOND)
+    assert [(moment.feed_id, moment.wait / SECOND) for moment in given] == [
+        (3, 8.5),
+        (1, 9.5),
+        (2, 10.5),
+        (4, 20),
+    ]
+
+
+def test_a_feed_has_its_own_second_and_those_of_a_host_are_next_to_each_other() -> None:
+    feeds = [*due((1, "b"), (2, "a"), wait=4.9 * SECOND), *due((3, "b"), wait=4.2 * SECOND)]
+    feeds += [*due((4, "c")), *due((5, "a"), wait=3.99 * SECOND)]
+    assert [(moment.feed_id, moment.wait / SECOND) for moment in own_moments(feeds)] == [
+        (4, 0),
+        (5, 3),
+        (2, 4),
+        (1, 4),
+        (3, 4),
     ]
 
 
@@ -140,6 +169,56 @@ async def test_the_tick_spreads_a_hosts_feeds_and_goes_on_after_the_last(
     await pool.execute("INSERT INTO feeds (url) VALUES ('http://me@many.test:81/new')")
     assert await enqueue_due(slowly) == 1
     assert (await queued(pool))[-1] == (HOST_QUEUE, "many.test", 40)
+
+
+async def test_a_feed_is_queued_ahead_for_the_second_in_which_it_is_due(
+    services: SyncServices, pool: Pool
+) -> None:
+    await pool.execute(
+        "INSERT INTO feeds (url, next_check_at)"
+        " SELECT 'https://' || n || '.test/', now() + n * interval '1 second'"
+        " FROM unnest(ARRAY[-5, 2.5, 28.5, 31]) n"
+    )
+    assert await enqueue_due(services) == 3
+    assert await queued(pool) == [(SYNC_QUEUE, None, seconds) for seconds in (0, 2, 28)]
+    waits = await pool.fetch("SELECT next_check_at - now() AS wait FROM feeds ORDER BY id")
+    assert [round(row["wait"] / SECOND) for row in waits] == [60, 62, 88, 31]
+
+
+async def test_a_third_feed_makes_a_host_busy_in_whichever_tick_of_a_minute_it_comes(
+    services: SyncServices, pool: Pool
+) -> None:
+    await fill(pool, "a.test", 2)
+    await enqueue_due(services)
+    # The same two feeds, however often, are no third.
+    await pool.execute("DELETE FROM colmillo.tasks")
+    await pool.execute("UPDATE feeds SET next_check_at = now() + interval '5.5 seconds'")
+    await enqueue_due(services)
+    await fill(pool, "b.test", 1)
+    assert await queued(pool) == [(SYNC_QUEUE, None, 5)] * 2
+    await fill(pool, "a.test/new", 1)
+    await enqueue_due(services)
+    assert sorted(await queued(pool), key=str) == [
+        (SYNC_QUEUE, None, 0),
+        *[(SYNC_QUEUE, None, 5)] * 2,
+        (HOST_QUEUE, "a.test", 0),
+    ]
+
+
+async def test_what_was_met_is_remembered_for_a_minute_after_its_moment(
+    services: SyncServices, pool: Pool
+) -> None:
+    await pool.execute(
+        "INSERT INTO feeds (url, next_check_at) VALUES"
+        " ('https://a.test/1', now()), ('https://a.test/2', now() + interval '20.5 seconds')"
+    )
+    await enqueue_due(services)
+    left = await pool.fetchval("SELECT until - now() FROM met_feeds")
+    assert round(left / SECOND) == 80
+    await pool.execute("UPDATE met_feeds SET until = until - $1::interval", left + SECOND)
+    await fill(pool, "a.test/new", 1)
+    await enqueue_due(services)
+    assert await pool.fetchval("SELECT count(*) FROM busy_hosts") == 0
 
 
 async def test_a_feed_that_still_waits_for_its_moment_is_not_queued_twice(
@@ -228,7 +307,7 @@ async def test_a_slow_host_with_a_thousand_feeds_holds_nobody_up_and_has_its_tur
         for other in others:
             await crowd.add(services.pool, other, 1)
         await crowd.add(services.pool, busy, 20)
-        met = Counter[str]()
+        met = Met()
         while await enqueue_due(services, met=met):
             pass
         async with working(services, dsn, slots=4):
@@ -286,15 +365,31 @@ async def test_a_check_whose_turn_is_far_away_comes_again_and_asks_nobody(
     assert await pool.fetchval("SELECT min(run_at) - now() FROM colmillo.tasks") > MINUTE / 2
 
 
-async def test_the_tick_task_spreads_and_forgets(
+async def test_the_tick_task_spreads_and_the_tidying_one_forgets(
     services: SyncServices, pool: Pool, store: PostgresStore
 ) -> None:
     await fill(pool, "many.test", 3)
+    await fill(pool, "few.test", 2)
     await pool.execute("INSERT INTO busy_hosts VALUES ('old.test', now() - interval '2 days')")
-    await services.queue.enqueue(tick.new())
-    await drain(store, tasks=[tick], queues=["schedule"], resources=services, raise_failures=True)
-    assert (await store.counts())[HOST_QUEUE, State.WAITING] == 3
+    await pool.execute("INSERT INTO host_holds VALUES ('old.test', now() - interval '1 second')")
+    await pool.execute("INSERT INTO met_feeds VALUES (now() - interval '1 second', '{1}', '{old}')")
+
+    async def run(one: Task[[]]) -> None:
+        await services.queue.enqueue(one.new())
+        await drain(
+            store, tasks=[tick, tidy], queues=["schedule"], resources=services, raise_failures=True
+        )
+
+    for _ in range(2):
+        await run(tick)
+        assert (await store.counts())[HOST_QUEUE, State.WAITING] == 3
+        assert (await store.counts())[SYNC_QUEUE, State.WAITING] == 2
+    await run(tidy)
     assert [row["host"] for row in await pool.fetch("SELECT host FROM busy_hosts")] == ["many.test"]
+    assert await pool.fetchval("SELECT count(*) FROM host_holds") == 0
+    assert await pool.fetchval("SELECT array_agg(hosts::text) FROM met_feeds") == [
+        "{few.test,few.test}"
+    ]
 
 
 @pytest.mark.parametrize("between", [timedelta(), SECOND])

@@ -1,11 +1,9 @@
-"""How often one host is asked: turns in a process, holds for all workers, the tick's order."""
+"""How often one host is asked: turns in a process, and holds for all workers."""
 
 import asyncio
 from datetime import timedelta
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from town import Town
 
 from colmillo.clock import SystemClock
@@ -13,7 +11,7 @@ from colmillo.testing import FakeClock
 from heraldo_sync.hosts import take_turn
 from heraldo_sync.limits import Limits
 from heraldo_sync.model import Failed, Reason
-from heraldo_sync.schedule import MAX_HOLD, hold_of, in_turns
+from heraldo_sync.schedule import MAX_HOLD, hold_of
 from heraldo_sync.statements import statement
 from heraldo_sync.turns import HostBusy, HostTurns, Patience
 from heraldo_sync.urls import normalise, parse
@@ -156,22 +154,3 @@ async def test_the_database_finds_the_host_that_the_fetcher_asks(town: Town, url
     [due] = await town.pool.fetch(statement("due_feeds"), 9, SECOND)
     assert due["busy"]
     assert (await take_turn(town.pool, feed_id, SECOND)).wait > timedelta()
-
-
-def test_a_big_host_takes_turns_with_the_others() -> None:
-    feeds = [(number, "big") for number in range(6)] + [(7, "a"), (8, "b"), (9, "a")]
-    assert in_turns(feeds, together=2) == [7, 9, 8, 0, 1, 2, 3, 4, 5]
-    mixed = list(enumerate("aaaabbbb"))
-    assert in_turns(mixed, together=2) == [0, 1, 4, 5, 2, 3, 6, 7]
-
-
-@given(st.lists(st.sampled_from("abc")), st.integers(1, 3))
-def test_every_feed_has_its_turn_and_a_hosts_feeds_keep_their_order(
-    hosts: list[str], together: int
-) -> None:
-    feeds = list(enumerate(hosts))
-    ordered = in_turns(feeds, together=together)
-    assert sorted(ordered) == list(range(len(hosts)))
-    for host in hosts:
-        ids = [feed_id for feed_id in ordered if hosts[feed_id] == host]
-        assert ids == sorted(ids)

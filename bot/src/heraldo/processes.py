@@ -29,8 +29,9 @@ from heraldo_sync.messages import DELIVERY_QUEUE
 from heraldo_sync.outbox import Outbox
 from heraldo_sync.pace import Pace
 from heraldo_sync.parse import Parser
+from heraldo_sync.schedule import between_ticks
 from heraldo_sync.subscriptions import Subscriptions
-from heraldo_sync.tasks import SCHEDULE_QUEUE, SYNC_QUEUE, sync_feed, tick
+from heraldo_sync.tasks import SCHEDULE_QUEUE, SYNC_QUEUE, sync_feed, tick, tidy
 
 logger = logging.getLogger(__name__)
 
@@ -53,9 +54,10 @@ TASKS: Sequence[Task[...]] = (
     check_request,
 )
 POOL_SIZE = 12
-# A delivery that is set aside waits for the tick to find it; a busy target may see many kills.
+# A delivery that is set aside waits for `tidy` to find it; a busy target may see many kills.
 # The same in every process, as each of them rescues the tasks of all.
 MAX_CRASHES = 20
+TIDY_AT_LEAST_EVERY = timedelta(minutes=1)
 
 
 @asynccontextmanager
@@ -115,24 +117,30 @@ async def run_worker(services: Services, queues: Mapping[str, int], stop: Stop) 
     await worker.run()
 
 
-async def run_scheduler(services: Services, stop: Stop) -> None:
-    """Ticks every interval until it is asked to stop. Any number of these is safe."""
-    await limit_hosts(services.queue)
-    schedules = [
-        Every("tick", services.interval, tick.new()),
+def schedules(interval: timedelta, *, hubs: bool) -> list[Every]:
+    """What the scheduler enqueues, and how often, if feeds are checked every ``interval``."""
+    found = [
+        Every("tick", between_ticks(interval), tick.new()),
+        Every("tidy", min(interval, TIDY_AT_LEAST_EVERY), tidy.new()),
         Every("keep_house", housekeeping.EVERY, keep_house.new()),
     ]
-    if services.public_url is not None:
-        schedules.append(Every("hubs", services.interval, ask_due_hubs.new()))
+    if hubs:
+        found.append(Every("hubs", interval, ask_due_hubs.new()))
+    return found
+
+
+async def run_scheduler(services: Services, stop: Stop) -> None:
+    """Ticks until it is asked to stop. Any number of these is safe."""
+    await limit_hosts(services.queue)
     worker = Worker(
         PostgresStore(services.pool),
-        tasks=[tick, keep_house, ask_due_hubs],
-        # Two: keeping house may take a while, and the tick must not wait for it.
-        queues={SCHEDULE_QUEUE: 2},
+        tasks=[tick, tidy, keep_house, ask_due_hubs],
+        # A place for each: keeping house may take a while, and the tick must not wait for it.
+        queues={SCHEDULE_QUEUE: 4},
         resources=services,
         lease=services.lease,
         max_crashes=MAX_CRASHES,
-        schedules=schedules,
+        schedules=schedules(services.interval, hubs=services.public_url is not None),
     )
     stop.on_ask(worker.stop)
     await worker.run()

@@ -11,7 +11,7 @@ from datetime import timedelta
 from colmillo import Queue
 from colmillo.limits import Limits
 from heraldo_sync.database import Connection, Pool
-from heraldo_sync.spreading import Moment, moments
+from heraldo_sync.spreading import Due, Met, Moment, moments
 from heraldo_sync.statements import statement
 
 HOST_QUEUE = "sync_hosts"
@@ -19,6 +19,9 @@ HOST_QUEUE = "sync_hosts"
 TOGETHER = 2
 # A turn that is further away is not waited for: the worker has other things to do.
 PATIENCE = timedelta(seconds=5)
+# A host that has more feeds than `TOGETHER` checked in this time is busy. A request takes less, so
+# hosts that are not busy are asked for no more than that at a time either.
+MEMORY = timedelta(minutes=1)
 _LONGEST_KEY = 200
 
 
@@ -40,25 +43,43 @@ def key_of(host: str) -> str:
     return host[-_LONGEST_KEY:]
 
 
+async def recently_met(pool: Pool) -> Met:
+    """The feeds that all ticks together have given moments outside `HOST_QUEUE` of late."""
+    rows = await pool.fetch(statement("met_feeds"))
+    return Met((row["feed_id"], row["host"]) for row in rows)
+
+
+async def remember_met(connection: Connection, given: Sequence[Moment]) -> None:
+    """Has later ticks meet these feeds until `MEMORY` after the last of their moments."""
+    await connection.execute(
+        statement("remember_met"),
+        max(moment.wait for moment in given) + MEMORY,
+        [moment.feed_id for moment in given],
+        [moment.host for moment in given],
+    )
+
+
 async def give_moments(
-    connection: Connection, feeds: Mapping[str, Sequence[int]], between: timedelta
+    connection: Connection, feeds: Mapping[str, Sequence[Due]], between: timedelta
 ) -> list[Moment]:
     """Gives the feeds, by their hosts, the next moments that nobody else was given.
 
     The hosts are known as busy from now on. Part of the caller's transaction, which other ticks
     that have feeds of the same hosts wait for; so hosts have to come in order.
     """
-    counts = [len(feed_ids) for feed_ids in feeds.values()]
-    rows = await connection.fetch(statement("give_moments"), list(feeds), counts, between)
-    first = {
-        row["host"]: max(row["until"] - len(feeds[row["host"]]) * between, timedelta())
-        for row in rows
-    }
-    return moments(feeds, first, between)
+    rows = await connection.fetch(statement("free_moments"), list(feeds))
+    given = moments(feeds, {row["host"]: row["free"] for row in rows}, between)
+    # In their order, so the last of a host counts.
+    free = {moment.host: moment.wait + between for moment in given}
+    await connection.execute(statement("give_moments"), list(free), list(free.values()))
+    return given
 
 
 async def postpone(connection: Connection, given: Sequence[Moment], interval: timedelta) -> None:
-    """Moves the next check of feeds that were queued to an interval after their moment."""
+    """Moves the next check of feeds that were queued to an interval after their moment.
+
+    The check will set the real time, and should it be lost, the feed comes up again.
+    """
     await connection.execute(
         statement("postpone_each"),
         [moment.feed_id for moment in given],

@@ -4,8 +4,6 @@ Jitter keeps feeds that were added together, or failed together, from coming due
 """
 
 import random
-from collections import Counter
-from collections.abc import Sequence
 from datetime import timedelta
 
 from heraldo_sync.model import Failed
@@ -18,12 +16,29 @@ MAX_DELIVERED = timedelta(hours=1)
 _TOO_OFTEN = 429
 _LIVELY = 4
 _SLOWING = 0.6
-_JITTER = 0.1
+_JITTER = 0.05
 # What a server that says "too often" without a time gets.
 _HOLD = timedelta(minutes=1)
 # Half again for every failure: a feed that was down for n hours is asked again within n/2.
 _GROWTH = 1.5
 _MAX_STEPS = 64
+_MOST_BETWEEN_TICKS = timedelta(seconds=15)
+# The queue's schedules know no shorter time.
+_LEAST_BETWEEN_TICKS = timedelta(seconds=1)
+
+
+def between_ticks(interval: timedelta) -> timedelta:
+    """Returns how often to look for due feeds: a quarter of ``interval``, 15 seconds at most."""
+    return max(min(interval / 4, _MOST_BETWEEN_TICKS), _LEAST_BETWEEN_TICKS)
+
+
+def look_ahead(interval: timedelta) -> timedelta:
+    """Returns how far ahead a tick looks: as far as the one after the next.
+
+    So a tick may come late, or not at all, and no check is late for it. It is less than the time
+    from one check of a feed to the next (unless that is under four seconds).
+    """
+    return 2 * between_ticks(interval)
 
 
 def after_success(
@@ -38,7 +53,7 @@ def after_success(
 ) -> timedelta:
     """Returns the time until the next check of a feed that could be read.
 
-    ``interval`` is how often we would like to ask, up to a tenth sooner; a feed that has been
+    ``interval`` is how often we would like to ask, up to a twentieth sooner; a feed that has been
     ``quiet`` for long gets more (`by_silence`). The server's promise (``fresh_for``) and the
     feed's wish (``ttl``, of which an hour counts at most) can only make it longer, never longer
     than a day. So can a hub that tells us what is new for so long (``delivered``), up to an hour.
@@ -101,17 +116,3 @@ def hold_of(failed: Failed) -> timedelta | None:
 def after_hold(held: timedelta, *, interval: timedelta, rng: random.Random) -> timedelta:
     """Returns the time until the check of a feed whose host is left alone for ``held`` more."""
     return held + max(held / 2, interval) * rng.random()
-
-
-def in_turns(feeds: Sequence[tuple[int, str]], *, together: int) -> list[int]:
-    """Returns the ids of feeds, given with their hosts, in the order to check them in.
-
-    ``together`` feeds of a host come together, on connections that are still open, then those of
-    the other hosts; so no host gets them all at once, and none waits behind thousands of another.
-    """
-    met = Counter[str]()
-    ranked: list[tuple[int, str, int]] = []
-    for place, (_, host) in enumerate(feeds):
-        ranked.append((met[host] // together, host, place))
-        met[host] += 1
-    return [feeds[place][0] for _, _, place in sorted(ranked)]

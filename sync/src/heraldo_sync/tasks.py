@@ -1,16 +1,24 @@
 """The tasks of this layer."""
 
-from collections import Counter
 from datetime import timedelta
 
 from colmillo import Backoff, Context, Snooze, task
 from heraldo_sync.check import check_feed
-from heraldo_sync.hosts import HOST_QUEUE, TOGETHER, give_moments, key_of, postpone, take_turn
+from heraldo_sync.hosts import (
+    HOST_QUEUE,
+    TOGETHER,
+    give_moments,
+    key_of,
+    postpone,
+    recently_met,
+    remember_met,
+    take_turn,
+)
 from heraldo_sync.hub_store import note_missed
 from heraldo_sync.messages import deliver_target
-from heraldo_sync.schedule import in_turns
+from heraldo_sync.schedule import look_ahead
 from heraldo_sync.services import SyncServices
-from heraldo_sync.spreading import Due, part
+from heraldo_sync.spreading import Due, Met, own_moments, part
 from heraldo_sync.statements import statement
 
 SCHEDULE_QUEUE = "schedule"
@@ -47,42 +55,56 @@ async def sync_feed(ctx: Context[SyncServices], feed_id: int) -> Snooze | None:
 
 @task(name="tick", queue=SCHEDULE_QUEUE, unique=True, max_attempts=1)
 async def tick(ctx: Context[SyncServices]) -> None:
-    """Enqueues a sync task for every due feed, and delivery tasks that went missing."""
-    met = Counter[str]()
-    while await enqueue_due(ctx.resources, met=met) == TICK_BATCH:
+    """Enqueues a sync task for every feed that is due until the tick after the next."""
+    services = ctx.resources
+    if not await services.pool.fetchval(statement("any_due"), look_ahead(services.interval)):
+        return
+    met = await recently_met(services.pool)
+    while await enqueue_due(services, met=met) == TICK_BATCH:
         pass
+
+
+@task(name="tidy", queue=SCHEDULE_QUEUE, unique=True, max_attempts=1)
+async def tidy(ctx: Context[SyncServices]) -> None:
+    """Enqueues delivery tasks that went missing, and forgets what is over about hosts."""
     await enqueue_stranded(ctx.resources)
-    await ctx.resources.pool.execute(statement("forget_holds"))
-    await ctx.resources.pool.execute(statement("forget_busy_hosts"))
+    for name in ("forget_holds", "forget_busy_hosts", "forget_met"):
+        await ctx.resources.pool.execute(statement(name))
 
 
 async def enqueue_due(
-    services: SyncServices, *, limit: int = TICK_BATCH, met: Counter[str] | None = None
+    services: SyncServices, *, limit: int = TICK_BATCH, met: Met | None = None
 ) -> int:
-    """Enqueues up to ``limit`` due feeds and moves their next check, in one transaction.
+    """Enqueues up to ``limit`` feeds that are due soon, each for its moment, and moves their next
+    check, in one transaction.
 
-    Any number of ticks may run at once. Returns how many feeds were due. The look-ahead of
-    half an interval keeps a check that took a moment from missing the very next tick. ``met``
-    counts the hosts of one tick's batches (`part`).
+    Any number of ticks may run at once. Returns how many feeds were found. ``met`` goes through
+    one tick's batches, and begins with what the ticks before it met (`part`).
     """
+    if met is None:
+        met = await recently_met(services.pool)
     async with services.pool.acquire() as connection, connection.transaction():
-        rows = await connection.fetch(statement("due_feeds"), limit, services.interval / 2)
-        due = [Due(feed_id=row["id"], host=row["host"], busy=row["busy"]) for row in rows]
-        plain, busy = part(due, Counter() if met is None else met, together=TOGETHER)
-        tasks = []
-        if plain:
-            feed_ids = in_turns([(feed.feed_id, feed.host) for feed in plain], together=TOGETHER)
-            await connection.execute(statement("postpone_feeds"), feed_ids, services.interval)
-            tasks += [sync_feed.new(feed_id=feed_id) for feed_id in feed_ids]
+        rows = await connection.fetch(statement("due_feeds"), limit, look_ahead(services.interval))
+        due = [Due(feed_id=r["id"], host=r["host"], busy=r["busy"], wait=r["wait"]) for r in rows]
+        plain, busy = part(due, met, together=TOGETHER)
+        given = own_moments(plain)
+        tasks = [
+            sync_feed.new(feed_id=moment.feed_id).with_options(delay=moment.wait)
+            for moment in given
+        ]
+        if given:
+            await remember_met(connection, given)
         if busy:
-            given = await give_moments(connection, busy, services.host_interval)
-            await postpone(connection, given, services.interval)
+            paced = await give_moments(connection, busy, services.host_interval)
+            given += paced
             tasks += [
                 sync_feed.new(feed_id=moment.feed_id).with_options(
                     queue=HOST_QUEUE, delay=moment.wait, concurrency_key=key_of(moment.host)
                 )
-                for moment in given
+                for moment in paced
             ]
+        if given:
+            await postpone(connection, given, services.interval)
         await services.queue.enqueue_many(tasks, connection=connection)
     return len(due)
 

@@ -1,4 +1,4 @@
--- Moves the next check of feeds that were just queued, each by its own time (see postpone_feeds).
+-- Moves the next check of feeds that were just queued, each by its own time.
 -- The ids are there twice so that the feeds are found by the index, however many there are.
 -- $1: feed ids, $2: how long from now
 UPDATE feeds f SET next_check_at = now() + given.wait

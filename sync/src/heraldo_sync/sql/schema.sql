@@ -236,10 +236,18 @@ CREATE UNLOGGED TABLE host_holds (
     held_until timestamptz NOT NULL
 );
 
--- Hosts that have more feeds due than they may be asked for at once. free_at: the next moment that
--- the tick gives to a check; asked_at: when the last check asked, or will. Not logged, as above.
+-- Hosts that have more feeds due than they may be asked for at once. free_at: when the moments end
+-- that ticks have given to checks; asked_at: when the last check asked, or will. Not logged, as above.
 CREATE UNLOGGED TABLE busy_hosts (
     host text PRIMARY KEY,
     free_at timestamptz NOT NULL,
     asked_at timestamptz NOT NULL DEFAULT 'epoch'
 ) WITH (fillfactor = 50);
+
+-- The feeds of hosts that are not busy whose checks the last ticks have queued: a row for a batch of
+-- a tick, as one for each feed would be written as often as feeds are checked. Not logged, as above.
+CREATE UNLOGGED TABLE met_feeds (
+    until timestamptz NOT NULL,
+    feed_ids bigint[] NOT NULL,
+    hosts text[] NOT NULL
+);
