@@ -101,9 +101,7 @@ class Fetcher:
         self._proxy = proxy
         self._session: aiohttp.ClientSession | None = None
         self._proxied: aiohttp.ClientSession | None = None
-        self._turns = HostTurns(
-            at_once=self._limits.per_host, between=self._limits.between, clock=self._clock
-        )
+        self._turns = HostTurns.within(self._limits, self._clock)
         self.room = Room.within(self._limits)
 
     async def __aenter__(self) -> "Fetcher":

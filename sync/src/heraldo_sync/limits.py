@@ -10,8 +10,9 @@ class Limits:
 
     ``total`` covers all redirects and the whole body. At most ``per_host`` requests of this
     process go to a host at a time, begun ``between`` apart; waiting for that does not count, but
-    has a limit of its own, ``turn``. ``body`` is in bytes, after decompression. Bodies above
-    ``small`` bytes have ``bodies`` bytes together, in this process (`heraldo_sync.room`).
+    has a limit of its own, ``turn``, and at most ``waiting`` others wait for a host. ``body`` is
+    in bytes, after decompression. Bodies above ``small`` bytes have ``bodies`` bytes together, in
+    this process (`heraldo_sync.room`).
     """
 
     connect: timedelta = timedelta(seconds=10)
@@ -22,5 +23,6 @@ class Limits:
     bodies: int = 32_000_000
     redirects: int = 5
     per_host: int = 2
+    waiting: int = 100
     between: timedelta = timedelta()
     turn: timedelta = timedelta(seconds=60)
