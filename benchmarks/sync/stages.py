@@ -27,6 +27,7 @@ _FETCHING = {
     "limits",
     "outage",
     "proxy",
+    "room",
     "tls",
     "turns",
     "urls",

@@ -33,7 +33,9 @@ def web(
     kind: str = "text/html",
 ) -> Case:
     """A web page of this name."""
-    return Case(name=f"page: {name}", expect=expect, talk=page(make, kind))
+    # The event loop is not where pages are looked through.
+    most = Most(parent_cpu=0.25)
+    return Case(name=f"page: {name}", expect=expect, talk=page(make, kind), most=most)
 
 
 def html(inside: bytes) -> bytes:

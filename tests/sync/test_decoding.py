@@ -1,6 +1,7 @@
 """Bodies compressed with brotli and zstd, good and bad, over real HTTP."""
 
 import asyncio
+import gzip
 import sys
 import tracemalloc
 import zlib
@@ -68,6 +69,32 @@ async def test_it_is_undone_however_it_is_cut(encoding: str, body: bytes, size: 
     answer = await fetched(encoding, body, size=size)
     assert isinstance(answer, Fetched)
     assert answer.body == TEXT
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "zstd"])
+async def test_few_bytes_that_stand_for_many_are_undone_to_the_end(encoding: str) -> None:
+    """No more bytes come that could push out what a step of the decoder has left."""
+    text = b"hello " * 500_000
+    compress: dict[str, Callable[[bytes], bytes]] = {
+        "gzip": gzip.compress,
+        "deflate": zlib.compress,
+        "br": brotli.compress,
+        "zstd": zstd.compress,
+    }
+    answer = await fetched(encoding, compress[encoding](text))
+    assert isinstance(answer, Fetched)
+    assert answer.body == text
+
+
+async def test_members_and_frames_of_many_steps() -> None:
+    parts = [b"a" * 200_000, b"", b"b" * 300_001]
+    for encoding, body in (
+        ("gzip", b"".join(gzip.compress(part) for part in parts) + bytes(100)),
+        ("zstd", b"".join(zstd.compress(part) for part in parts)),
+    ):
+        answer = await fetched(encoding, body)
+        assert isinstance(answer, Fetched)
+        assert answer.body == b"".join(parts)
 
 
 async def test_what_only_says_that_it_is_compressed_is_read_as_it_is() -> None:

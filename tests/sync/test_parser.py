@@ -5,6 +5,7 @@ import os
 import resource
 import signal
 import sys
+import time
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -12,9 +13,9 @@ from pathlib import Path
 import pytest
 from meter import parsers
 
-from heraldo_sync.model import Failed, ParsedFeed, Reason
+from heraldo_sync.model import Failed, FeedLink, ParsedFeed, Reason
 from heraldo_sync.parse import Allowance, Parser
-from heraldo_sync.wire import BadMessage, decode, encode
+from heraldo_sync.wire import BadMessage, decode, decode_links, encode, encode_links
 
 FEEDS = Path(__file__).parent / "feeds"
 URL = "https://example.org/feed"
@@ -125,6 +126,44 @@ async def test_a_child_that_does_not_run_is_replaced_at_the_deadline() -> None:
         assert isinstance(await parser.parse(GOOD, url=URL), ParsedFeed)
 
 
+async def test_a_page_s_feeds(parser: Parser) -> None:
+    page = b"<html><link rel=alternate type=application/rss+xml href=/feed title='N&eacute;w'>"
+    links = (
+        FeedLink(url="https://example.org/feed", title="N\u00e9w", mime="application/rss+xml"),
+    )
+    assert await parser.links(page, url="https://me:hunter2@example.org/") == links
+    assert decode_links(encode_links(links)) == links
+    channel = b'"externalChannelId":"UC%s"' % (b"a" * 22)
+    found = await parser.links(channel, url="https://www.youtube.com/@somebody")
+    assert isinstance(found, tuple)
+    assert "channel_id=UC" + "a" * 22 in found[0].url
+    assert await parser.links(b"", url=URL) == ()
+
+
+async def test_a_page_that_takes_too_long_costs_itself_only() -> None:
+    page = b"<html>" + b"<a href=/feed>" * 70_000
+    allowance = Allowance(base=timedelta(milliseconds=20), per_megabyte=timedelta())
+    async with Parser(workers=1, allowance=allowance) as parser:
+        failed = await parser.links(page, url=URL)
+        assert isinstance(failed, Failed)
+        assert failed.reason is Reason.PARSE_TIMEOUT
+        assert await parser.links(b"<html>", url=URL) == ()
+
+
+async def test_the_worst_page_does_not_take_the_event_loop_s_time(parser: Parser) -> None:
+    page = b"<html>" + b"<a href=/feed>" * 200_000
+    await parser.links(b"", url=URL)
+    begun = time.process_time()
+    assert len(await links_of(parser, page)) == 1
+    assert time.process_time() - begun < 0.1
+
+
+async def links_of(parser: Parser, page: bytes) -> tuple[FeedLink, ...]:
+    links = await parser.links(page, url="https://example.org/")
+    assert isinstance(links, tuple)
+    return links
+
+
 async def test_a_child_that_is_killed_costs_that_feed_only(parser: Parser) -> None:
     await parser.parse(GOOD, url=URL)
     (child,) = parsers()
@@ -186,8 +225,9 @@ async def test_a_child_ends_when_its_input_does(parser: Parser) -> None:
     "payload", [b"", b"[]", b"{}", b"nonsense", b'{"reason": "new"}', b'{"reason": "tls"}', b"\xff"]
 )
 def test_bad_messages(payload: bytes) -> None:
-    with pytest.raises(BadMessage):
-        decode(payload)
+    for read in (decode, decode_links):
+        with pytest.raises(BadMessage):
+            read(payload)
 
 
 async def test_a_large_parent_does_not_make_its_children_leave() -> None:

@@ -70,6 +70,28 @@ async def test_patience_ends_a_wait_and_leaves_the_turn_to_others() -> None:
         pass
 
 
+async def test_a_host_that_many_lead_to_takes_so_many_places_and_others_go_on() -> None:
+    """Redirects lead to it: the tick could not see that, and spreads nothing."""
+    turns = HostTurns(at_once=2, between=timedelta(), clock=SystemClock(), waiting=3)
+    go = asyncio.Event()
+
+    async def ask() -> bool:
+        try:
+            async with turns.turn("slow", Patience(60)):
+                await go.wait()
+        except HostBusy:
+            return False
+        return True
+
+    asking = [asyncio.create_task(ask()) for _ in range(9)]
+    _, waiting = await asyncio.wait(asking, return_when=asyncio.FIRST_COMPLETED)
+    assert len(waiting) == 5
+    async with turns.turn("another", Patience(1)):
+        go.set()
+    assert sorted(await asyncio.gather(*asking)) == [False] * 4 + [True] * 5
+    assert await ask()
+
+
 async def test_patience_that_ends_between_two_requests_leaves_the_turn_too() -> None:
     clock = FakeClock()
     turns = HostTurns(at_once=1, between=SECOND, clock=clock)

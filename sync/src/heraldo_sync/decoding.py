@@ -1,7 +1,7 @@
 """Undoing the compressions of HTTP, with a bound on what each step may bring out.
 
 The bound is given to the libraries themselves, so that a bomb stops there and not after a chunk
-of it was turned into gigabytes.
+of it was turned into gigabytes. What a step leaves is for the next one.
 """
 
 import sys
@@ -23,8 +23,6 @@ _GZIP = 16 + zlib.MAX_WBITS
 _ZLIB = zlib.MAX_WBITS
 _RAW = -zlib.MAX_WBITS
 _MAX_MEMBERS = 64
-# The library gathers a step's output in blocks that grow, and then puts them together.
-_BROTLI_STEP = 256 * 1024
 # What a decoder of HTTP has to support at most (RFC 9659): a window of 8 MB.
 _ZSTD_OPTIONS: dict[int, int] = {zstd.DecompressionParameter.window_log_max: 23}
 _NAMES = {
@@ -54,9 +52,16 @@ class Decoder(Protocol):
         """Whether the compressed data have come to their end."""
         ...
 
-    def decode(self, data: bytes, room: int) -> bytearray:
-        """What this piece adds. About ``room`` bytes, at least one, is where it stops: then the
-        body is too large, and the rest is not kept."""
+    @property
+    def pending(self) -> bool:
+        """Whether there may be more to bring out of what was given already."""
+        ...
+
+    def decode(self, data: bytes, room: int) -> bytes | bytearray:
+        """What this piece adds: up to ``room`` bytes, at least one, or half as many again.
+
+        While something is pending the next piece has to be empty.
+        """
         ...
 
 
@@ -99,25 +104,41 @@ class _Zlib:
         self._bits = bits
         self._members = 1
         self._engine = zlib.decompressobj(bits)
+        self._left = b""
+        self._full = False
 
     @property
     def finished(self) -> bool:
         return self._engine.eof
 
+    @property
+    def pending(self) -> bool:
+        return self._full
+
     def decode(self, data: bytes, room: int) -> bytearray:
         found = bytearray()
-        while data and len(found) < room:
-            if self._engine.eof:
-                if self._bits != _GZIP or not data.startswith(_GZIP_MAGIC):
-                    break
-                self._members = _one_more(self._members)
-                self._engine = zlib.decompressobj(_GZIP)
+        data = data or self._left
+        while len(found) < room and (data or self._full):
+            if self._engine.eof and not self._begins_again(data):
+                data = b""
+                break
             try:
                 found += self._engine.decompress(data, room - len(found))
             except zlib.error as error:
                 raise BadEncoding(str(error)) from error
-            data = self._engine.unused_data
+            data = self._engine.unused_data or self._engine.unconsumed_tail
+            self._full = False
+        # The library may have taken all data in and still have output.
+        self._full = len(found) >= room
+        self._left = data
         return found
+
+    def _begins_again(self, data: bytes) -> bool:
+        if self._bits != _GZIP or not data.startswith(_GZIP_MAGIC):
+            return False
+        self._members = _one_more(self._members)
+        self._engine = zlib.decompressobj(_GZIP)
+        return True
 
 
 class _Brotli:
@@ -125,23 +146,23 @@ class _Brotli:
 
     def __init__(self) -> None:
         self._engine = brotli.Decompressor()
+        self._full = False
 
     @property
     def finished(self) -> bool:
         return bool(self._engine.is_finished())
 
-    def decode(self, data: bytes, room: int) -> bytearray:
-        found = bytearray()
-        while len(found) < room:
-            step = min(room - len(found), _BROTLI_STEP)
-            try:
-                piece: bytes = self._engine.process(data, output_buffer_limit=step)
-            except brotli.error as error:
-                raise BadEncoding(str(error)) from error
-            found += piece
-            data = b""
-            if self.finished or self._engine.can_accept_more_data():
-                break
+    @property
+    def pending(self) -> bool:
+        # That it can accept more data does not say that it has brought out all of the last.
+        return self._full and not self.finished
+
+    def decode(self, data: bytes, room: int) -> bytes:
+        try:
+            found: bytes = self._engine.process(data, output_buffer_limit=room)
+        except brotli.error as error:
+            raise BadEncoding(str(error)) from error
+        self._full = len(found) >= room
         return found
 
 
@@ -151,26 +172,27 @@ class _Zstd:
     def __init__(self) -> None:
         self._frames = 1
         self._engine = zstd.ZstdDecompressor(options=_ZSTD_OPTIONS)
+        self._left = b""
 
     @property
     def finished(self) -> bool:
-        return self._engine.eof
+        return self._engine.eof and not self._left
 
-    def decode(self, data: bytes, room: int) -> bytearray:
-        found = bytearray()
-        while len(found) < room:
-            if self._engine.eof:
-                if not data:
-                    break
-                self._frames = _one_more(self._frames)
-                self._engine = zstd.ZstdDecompressor(options=_ZSTD_OPTIONS)
-            try:
-                found += self._engine.decompress(data, room - len(found))
-            except zstd.ZstdError as error:
-                raise BadEncoding(str(error)) from error
-            data = self._engine.unused_data if self._engine.eof else b""
-            if self._engine.needs_input:
-                break
+    @property
+    def pending(self) -> bool:
+        return bool(self._left) or not (self._engine.eof or self._engine.needs_input)
+
+    def decode(self, data: bytes, room: int) -> bytes:
+        data = self._left or data
+        self._left = b""
+        if self._engine.eof:
+            self._frames = _one_more(self._frames)
+            self._engine = zstd.ZstdDecompressor(options=_ZSTD_OPTIONS)
+        try:
+            found = self._engine.decompress(data, room)
+        except zstd.ZstdError as error:
+            raise BadEncoding(str(error)) from error
+        self._left = self._engine.unused_data if self._engine.eof else b""
         return found
 
 

@@ -1,9 +1,11 @@
 """A document, whatever it is, read in this very process: what the parser process does."""
 
+from heraldo_sync import sites
 from heraldo_sync.detect import Kind, detect
+from heraldo_sync.discover import discover
 from heraldo_sync.expat import TooMuch
 from heraldo_sync.json_feed import parse_json_feed
-from heraldo_sync.model import Failed, ParsedFeed, Reason
+from heraldo_sync.model import Failed, FeedLink, ParsedFeed, Reason
 from heraldo_sync.urls import without_credentials
 from heraldo_sync.xml_feed import parse_xml_feed
 
@@ -18,6 +20,12 @@ def read_document(body: bytes, url: str, content_type: str | None) -> ParsedFeed
         return _read(body, without_credentials(url), content_type)
     except TooMuch:
         return takes_too_long()
+
+
+def named_feeds(page: bytes, url: str, content_type: str | None) -> tuple[FeedLink, ...]:
+    """Returns the feeds that a web page leads to: by what is known of its site, or else by what
+    the page says."""
+    return sites.feeds_in(page, url) or discover(page, url, content_type)
 
 
 def _read(body: bytes, base: str, content_type: str | None) -> ParsedFeed | Failed:

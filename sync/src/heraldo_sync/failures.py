@@ -72,6 +72,14 @@ def busy() -> Failed:
     )
 
 
+def no_room() -> Failed:
+    """So many other large answers were being read that there was no memory: no fault of it."""
+    return Failed(
+        reason=Reason.HOST_BUSY,
+        message="This bot has many large pages to read just now. Try again later.",
+    )
+
+
 def too_large(size: int) -> Failed:
     """The body is larger than this many bytes, as sent or after decompression."""
     return Failed(

@@ -31,6 +31,7 @@ from heraldo_sync.limits import Limits
 from heraldo_sync.model import Failed, Fetched, NotModified, Validators
 from heraldo_sync.private import Private, login_of
 from heraldo_sync.proxy import Proxy, check_target
+from heraldo_sync.room import Claim, NoRoom, Room
 from heraldo_sync.site_troubles import is_browser_check, is_browser_check_page
 from heraldo_sync.tls import SessionContext, port_of_connection
 from heraldo_sync.turns import HostBusy, HostTurns, Patience
@@ -75,7 +76,7 @@ class Fetcher:
     ``resolver`` looks names up; its answers are checked against ``policy`` as literal addresses
     are. It is closed with the fetcher. ``tls`` says whom to trust, and remembers TLS sessions.
     ``watch`` is told of every answer, redirects included. With a ``proxy`` the hosts it serves
-    are asked for by way of it.
+    are asked for by way of it. Large bodies share the memory of ``room``.
     """
 
     def __init__(
@@ -100,9 +101,8 @@ class Fetcher:
         self._proxy = proxy
         self._session: aiohttp.ClientSession | None = None
         self._proxied: aiohttp.ClientSession | None = None
-        self._turns = HostTurns(
-            at_once=self._limits.per_host, between=self._limits.between, clock=self._clock
-        )
+        self._turns = HostTurns.within(self._limits, self._clock)
+        self.room = Room.within(self._limits)
 
     async def __aenter__(self) -> "Fetcher":
         self._resolver = self._resolver or SystemResolver()
@@ -169,6 +169,8 @@ class Fetcher:
             return failures.invalid_url(str(error))
         except HostBusy:
             return failures.busy()
+        except NoRoom:
+            return failures.no_room()
         except Exception as error:
             failed = failures.of_exception(error, self._limits)
             if failed is None:
@@ -199,8 +201,10 @@ class Fetcher:
         for hop in range(self._limits.redirects + 1):
             async with self._turns.turn(current.host, patience):
                 started = self._clock.monotonic()
-                async with asyncio.timeout(max(left, 0.0)):
-                    answer = await self._ask(current, _for(current, start, validators), private)
+                async with asyncio.timeout(max(left, 0.0)) as deadline:
+                    with self.room.claim(patience, deadline) as claim:
+                        known = _for(current, start, validators)
+                        answer = await self._ask(current, known, private, claim)
                 left -= self._clock.monotonic() - started
             match answer:
                 case _Redirect():
@@ -255,7 +259,7 @@ class Fetcher:
             return failures.bad_status(response.status, wait)
 
     async def _ask(
-        self, target: urls.Url, validators: Validators, private: Private | None
+        self, target: urls.Url, validators: Validators, private: Private | None, claim: Claim
     ) -> Fetched | NotModified | Failed | _Redirect:
         session, proxy = await self._way(target)
         sent = private if private is not None and private.origin == target.origin else None
@@ -270,7 +274,7 @@ class Fetcher:
                 self._watch(
                     Exchange(url=str(target), status=response.status, headers=response.headers)
                 )
-            answer = await self._read(response, target, validators)
+            answer = await self._read(response, target, validators, claim)
             if not response.content.at_eof():
                 # What is left unread may be endless; a connection in that state is of no use.
                 response.close()
@@ -290,7 +294,11 @@ class Fetcher:
         return self._proxied, self._proxy.named_by_requests
 
     async def _read(
-        self, response: aiohttp.ClientResponse, url: urls.Url, validators: Validators
+        self,
+        response: aiohttp.ClientResponse,
+        url: urls.Url,
+        validators: Validators,
+        claim: Claim,
     ) -> Fetched | NotModified | Failed | _Redirect:
         now = self._clock.now()
         headers = response.headers
@@ -308,7 +316,7 @@ class Fetcher:
             )
         if response.status not in (200, 203):
             return _failed(response, url, now)
-        body = await self._body(response)
+        body = await self._body(response, claim)
         if isinstance(body, Failed):
             return body
         if is_browser_check_page(body):
@@ -320,15 +328,17 @@ class Fetcher:
             validators=http_hints.validators(headers),
             fresh_for=http_hints.fresh_for(headers, now),
             link=hubs.link_header(headers.getall("Link", [])),
+            claim=claim.keep(len(body)),
         )
 
-    async def _body(self, response: aiohttp.ClientResponse) -> bytes | Failed:
+    async def _body(self, response: aiohttp.ClientResponse, claim: Claim) -> bytes | Failed:
         limit = self._limits.body
         if (response.content_length or 0) > limit:
             return failures.too_large(limit)
+        await claim.expect(response.content_length or 0)
         encoding = ",".join(response.headers.getall("Content-Encoding", []))
         try:
-            return await read_body(response.content.iter_any(), encoding, limit)
+            return await read_body(response.content.iter_any(), encoding, limit, claim.cover)
         except BodyTooLarge:
             return failures.too_large(limit)
         except BadEncoding:

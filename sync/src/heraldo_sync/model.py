@@ -95,7 +95,8 @@ class Fetched:
 
     ``permanent_url`` is set when the whole redirect chain was permanent (301, 308).
     ``fresh_for`` is what Cache-Control or Expires promised. ``link`` is the Link header if it
-    speaks of a hub.
+    speaks of a hub. ``claim`` is on the memory of a large body (`heraldo_sync.room`), which is
+    others' again when the last copy of this is gone: so it is not to be kept for long.
     """
 
     url: str
@@ -105,6 +106,7 @@ class Fetched:
     permanent_url: str | None = None
     fresh_for: timedelta | None = None
     link: str | None = None
+    claim: object = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

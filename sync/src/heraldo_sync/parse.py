@@ -15,22 +15,37 @@ import os
 import signal
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 from heraldo_sync.documents import not_a_feed, takes_too_long
 from heraldo_sync.errors import ParserUnavailable
-from heraldo_sync.model import Failed, ParsedFeed
+from heraldo_sync.model import Failed, FeedLink, ParsedFeed
 from heraldo_sync.urls import without_credentials
-from heraldo_sync.wire import LEAVING, LENGTH, MAX_MESSAGE, READY, BadMessage, decode, frame
+from heraldo_sync.wire import (
+    LEAVING,
+    LENGTH,
+    MAX_MESSAGE,
+    READY,
+    BadMessage,
+    Want,
+    decode,
+    decode_links,
+    frame,
+)
 
 logger = logging.getLogger(__name__)
 
 _START_SECONDS = 60.0
 _DYING_SECONDS = 5.0
+# A pipe holds 64 KB; what it does not take waits in a copy of its own.
+_PIECE = 64 * 1024
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,36 +108,57 @@ class Parser:
         Raises:
             ParserUnavailable: no child process can be started on this machine.
         """
+        return await self._ask(Want.FEED, body, url, content_type, decode)
+
+    async def links(
+        self, page: bytes, *, url: str, content_type: str | None = None
+    ) -> tuple[FeedLink, ...] | Failed:
+        """Returns the feeds that a web page from ``url`` names, or why that cannot be told.
+
+        Deadline, cancelling and ``ParserUnavailable`` are those of `parse`.
+        """
+        return await self._ask(Want.LINKS, page, url, content_type, decode_links)
+
+    async def _ask(
+        self,
+        want: Want,
+        body: bytes,
+        url: str,
+        content_type: str | None,
+        read: Callable[[bytes], T | Failed],
+    ) -> T | Failed:
         head = {
+            "want": want.value,
             "url": without_credentials(url),
             "content_type": content_type,
             "cpu": self._allowance.seconds(len(body)),
         }
-        request = frame(json.dumps(head).encode()) + frame(body)
         child = await self._idle.get()
         try:
-            return await self._ask(child, request)
+            return await self._ask_child(child, json.dumps(head).encode(), body, read)
         finally:
             self._idle.put_nowait(child)
 
-    async def _ask(self, child: "_Child", request: bytes) -> ParsedFeed | Failed:
+    async def _ask_child(
+        self, child: "_Child", head: bytes, body: bytes, read: Callable[[bytes], T | Failed]
+    ) -> T | Failed:
         await child.start()
         unharmed = False
         try:
             async with asyncio.timeout(self._deadline):
-                answer = decode(await child.ask(request))
+                answer = read(await child.ask(head, body))
             unharmed = True
             return answer
         except TimeoutError:
-            logger.warning("parsing took too long", extra={"bytes": len(request)})
+            logger.warning("parsing took too long", extra={"bytes": len(body)})
             return takes_too_long()
         except (OSError, EOFError, BadMessage) as error:
             if await child.died() == -signal.SIGPROF:
-                logger.warning("parsing took too much", extra={"bytes": len(request)})
+                logger.warning("parsing took too much", extra={"bytes": len(body)})
                 return takes_too_long()
             logger.warning(
                 "the parser process died",
-                extra={"bytes": len(request), "error": type(error).__name__},
+                extra={"bytes": len(body), "error": type(error).__name__},
             )
             return not_a_feed("What is at this address is too broken to be read as a feed.")
         finally:
@@ -164,7 +200,7 @@ class _Child:
             await self.end()
             raise ParserUnavailable("the parser process did not start: it said something else")
 
-    async def ask(self, request: bytes) -> bytes:
+    async def ask(self, head: bytes, body: bytes) -> bytes:
         """Sends a request and returns the answer.
 
         Raises:
@@ -173,8 +209,12 @@ class _Child:
         process = self._process
         if process is None or process.stdin is None:
             raise EOFError
-        process.stdin.write(request)
-        await process.stdin.drain()
+        process.stdin.write(frame(head) + LENGTH.pack(len(body)))
+        rest = memoryview(body)
+        while rest:
+            process.stdin.write(rest[:_PIECE])
+            rest = rest[_PIECE:]
+            await process.stdin.drain()
         answer = await self._receive(process)
         if answer.startswith(LEAVING):
             await self.end()

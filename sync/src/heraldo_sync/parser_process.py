@@ -12,9 +12,17 @@ import sys
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from heraldo_sync.documents import not_a_feed, read_document
-from heraldo_sync.model import Failed, ParsedFeed
-from heraldo_sync.wire import LEAVING, LENGTH, READY, STAYING, encode, frame
+from heraldo_sync.documents import named_feeds, not_a_feed, read_document
+from heraldo_sync.wire import (
+    LEAVING,
+    LENGTH,
+    READY,
+    STAYING,
+    Want,
+    encode,
+    encode_links,
+    frame,
+)
 
 _STATUS = Path("/proc/self/status")
 _PEAK = re.compile(r"^VmHWM:\s+(\d+) kB$", re.MULTILINE)
@@ -40,17 +48,20 @@ def main() -> None:
         request = json.loads(head)
         # It counts processor time, and ends us wherever we are, also when the parent is gone.
         signal.setitimer(signal.ITIMER_PROF, request["cpu"])
-        answer = encode(_answer(request, body))
+        answer = _answer(request, body)
         signal.setitimer(signal.ITIMER_PROF, 0)
         _send(answers, (LEAVING if _peak() > _LEAVE_AT else STAYING) + answer)
 
 
-def _answer(head: dict[str, Any], body: bytes) -> ParsedFeed | Failed:
+def _answer(head: dict[str, Any], body: bytes) -> bytes:
+    about = head["url"], head["content_type"]
     try:
-        return read_document(body, head["url"], head["content_type"])
+        if head["want"] == Want.LINKS:
+            return encode_links(named_feeds(body, *about))
+        return encode(read_document(body, *about))
     except (Exception, RecursionError, MemoryError):
         # A feed can break feedparser in ways nobody has listed, and must cost that feed only.
-        return not_a_feed("What is at this address is too broken to be read as a feed.")
+        return encode(not_a_feed("What is at this address is too broken to be read as a feed."))
 
 
 def _peak() -> int:

@@ -3,9 +3,11 @@
 import asyncio
 import hashlib
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from heraldo_sync import gate
+from heraldo_sync.detect import Kind, detect
 from heraldo_sync.model import Failed, Fetched, ParsedEntry, ParsedFeed, Reason
 from heraldo_sync.order import oldest_first
 from heraldo_sync.readers import Readers
@@ -14,6 +16,8 @@ logger = logging.getLogger(__name__)
 
 # Cutting takes the event loop 4 ms for each megabyte; more than a millisecond goes to a thread.
 _MAX_IN_LOOP = 256 * 1024
+# One thread: it holds Python's lock anyway, and cutting takes several copies of a document.
+_CUTTER = ThreadPoolExecutor(max_workers=1, thread_name_prefix="outline")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +80,10 @@ async def _outline(fetched: Fetched) -> gate.Outline | None:
     arguments = (fetched.body, fetched.url, fetched.content_type)
     if len(fetched.body) <= _MAX_IN_LOOP:
         return gate.outline(*arguments)
-    return await asyncio.to_thread(gate.outline, *arguments)
+    if detect(fetched.body) is Kind.HTML:
+        # No parser will find items in it, and nothing else runs while a pattern is matched.
+        return None
+    return await asyncio.get_running_loop().run_in_executor(_CUTTER, gate.outline, *arguments)
 
 
 async def _read_some(

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from heraldo_sync import fields, urls
 from heraldo_sync.model import FeedLink
 
-_SCANNED = 3_000_000
+MAX_PAGE = 3_000_000
 # A person who sends one of these has found the feed already.
 _IS_FEED = re.compile(
     r"\.(?:atom|rss|xml|rdf)$|/(?:rss|feed)/?$|^/feeds?/|^/(?:showrss)$", re.IGNORECASE
@@ -344,7 +344,7 @@ def feeds_of(url: str, rsshub: str | None = None) -> tuple[FeedLink, ...]:
 def feeds_in(body: bytes, url: str) -> tuple[FeedLink, ...]:
     """Returns the feeds that are known from what a site's page holds, in its first 3 MB."""
     page = urls.parse(url)
-    body = body[:_SCANNED]
+    body = body[:MAX_PAGE]
     if _YOUTUBE_PAGE.fullmatch(page.host + page.target):
         found = next(filter(None, (pattern.search(body) for pattern in _CHANNEL)), None)
         return _links(_YOUTUBE_FEEDS, {"channel": found[1].decode()}) if found else ()

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from heraldo_sync import sites
 from heraldo_sync.database import Connection
 from heraldo_sync.detect import Kind, detect
-from heraldo_sync.discover import common_places, discover
+from heraldo_sync.discover import common_places
 from heraldo_sync.model import Failed, FeedLink, Fetched, NotModified, Reason
 from heraldo_sync.private import Private, private_address
 from heraldo_sync.readers import Readers
-from heraldo_sync.reading import Reading, read_whole
+from heraldo_sync.reading import Reading, body_hash, read_whole
 from heraldo_sync.replacing import (
     ChangedMeanwhile,
     PrivateFeed,
@@ -85,9 +85,36 @@ async def look(
     return guess if guess is not None and isinstance(found, Failed) else found
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Page:
+    """A page that is no feed itself, without its body: large ones are not to lie about while
+    others are asked for (`heraldo_sync.room`). ``failed`` says that it is none."""
+
+    url: str
+    kind: Kind
+    body_hash: bytes
+    links: tuple[FeedLink, ...]
+    failed: Failed
+
+
 async def _look_at(
     services: Readers, url: str, private: Private | None
 ) -> Found | Choices | Failed:
+    found = await _read_page(services, url, private)
+    if not isinstance(found, _Page):
+        return found
+    match found.links:
+        case ():
+            return await _guess(services, found, private) or found.failed
+        case (only,):
+            return await _follow(services, only.url, private)
+        case links:
+            return Choices(links=links)
+
+
+async def _read_page(
+    services: Readers, url: str, private: Private | None
+) -> Found | Failed | _Page:
     first = await _fetch(services, url, private)
     if isinstance(first, Failed):
         return first
@@ -96,34 +123,46 @@ async def _look_at(
         return _found(url, private, reading)
     if reading.reason is not Reason.NOT_A_FEED:
         return reading
-    links = sites.feeds_in(first.body, first.url) or discover(
-        first.body, first.url, first.content_type
+    links = await services.parser.links(
+        first.body[: sites.MAX_PAGE], url=first.url, content_type=first.content_type
     )
-    match links:
-        case ():
-            return await _guess(services, first, private) or reading
-        case (only,):
-            return await _follow(services, only.url, private)
-        case links:
-            return Choices(links=links)
+    if isinstance(links, Failed):
+        return links
+    return _Page(
+        url=first.url,
+        kind=detect(first.body),
+        body_hash=body_hash(first.body),
+        links=links,
+        failed=reading,
+    )
 
 
-async def _guess(services: Readers, page: Fetched, private: Private | None) -> Found | None:
+async def _guess(services: Readers, page: _Page, private: Private | None) -> Found | None:
     """Tries the usual places, one after the other, as long as the site minds its manners."""
-    if detect(page.body) is not Kind.HTML or sites.is_known(page.url):
+    if page.kind is not Kind.HTML or sites.is_known(page.url):
         return None
     for url in common_places(page.url):
-        answer = await services.fetcher.fetch(url, private=_meant_for(url, private))
-        if isinstance(answer, Failed) and _is_absent(answer):
-            continue
-        if not isinstance(answer, Fetched) or answer.body == page.body:
-            # In trouble, or the same page everywhere.
+        found = await _try(services, url, page, private)
+        if isinstance(found, Found):
+            return found
+        if not found:
             return None
-        if detect(answer.body) in (Kind.XML, Kind.JSON):
-            reading = await read_whole(services, answer)
-            if isinstance(reading, Reading):
-                return _found(url, private, reading)
     return None
+
+
+async def _try(services: Readers, url: str, page: _Page, private: Private | None) -> Found | bool:
+    """The feed at one of the usual places, or else whether the next one may be tried."""
+    answer = await services.fetcher.fetch(url, private=_meant_for(url, private))
+    if isinstance(answer, Failed) and _is_absent(answer):
+        return True
+    if not isinstance(answer, Fetched) or body_hash(answer.body) == page.body_hash:
+        # In trouble, or the same page everywhere.
+        return False
+    if detect(answer.body) in (Kind.XML, Kind.JSON):
+        reading = await read_whole(services, answer)
+        if isinstance(reading, Reading):
+            return _found(url, private, reading)
+    return True
 
 
 def _is_absent(failed: Failed) -> bool:

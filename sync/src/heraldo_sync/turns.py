@@ -5,9 +5,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Self
 
 from colmillo.clock import Clock
 from heraldo_sync.errors import SyncError
+from heraldo_sync.limits import Limits
 
 
 class HostBusy(SyncError):
@@ -30,21 +32,34 @@ class Patience:
 
 @dataclass(slots=True, kw_only=True)
 class HostTurns:
-    """At most ``at_once`` requests to a host at a time, each begun ``between`` after the last."""
+    """At most ``at_once`` requests to a host at a time, each begun ``between`` after the last.
+
+    So many others may wait: each of them has a worker's place that other hosts could have.
+    """
 
     at_once: int
     between: timedelta
     clock: Clock
+    waiting: int = 100
     _hosts: dict[str, _Host] = field(default_factory=dict)
+
+    @classmethod
+    def within(cls, limits: Limits, clock: Clock) -> Self:
+        """The turns that these limits allow."""
+        return cls(
+            at_once=limits.per_host, between=limits.between, clock=clock, waiting=limits.waiting
+        )
 
     @asynccontextmanager
     async def turn(self, host: str, patience: Patience) -> AsyncIterator[None]:
         """Waits for a turn and has it while the block lasts; the wait comes off ``patience``.
 
         Raises:
-            HostBusy: patience was over first.
+            HostBusy: patience was over first, or too many others wait.
         """
         known = self._hosts.setdefault(host, _Host(asyncio.Semaphore(self.at_once)))
+        if known.users >= self.at_once + self.waiting:
+            raise HostBusy("too many others wait for the host")
         known.users += 1
         try:
             await self._wait(known, patience)

@@ -7,10 +7,12 @@ or `LEAVING` and says whether the process will take another request.
 
 import json
 import struct
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from enum import StrEnum
 
 from heraldo_sync.errors import SyncError
-from heraldo_sync.model import Enclosure, Failed, ParsedEntry, ParsedFeed, Reason
+from heraldo_sync.model import Enclosure, Failed, FeedLink, ParsedEntry, ParsedFeed, Reason
 from heraldo_sync.skip_times import SkipTimes
 
 LENGTH = struct.Struct(">I")
@@ -18,6 +20,13 @@ MAX_MESSAGE = 64 * 1024 * 1024
 READY = b"ready"
 STAYING = b"+"
 LEAVING = b"-"
+
+
+class Want(StrEnum):
+    """What a request asks for: the feed in a document, or the feeds that a page names."""
+
+    FEED = "feed"
+    LINKS = "links"
 
 
 class BadMessage(SyncError):
@@ -46,7 +55,30 @@ def encode(answer: ParsedFeed | Failed) -> bytes:
             "topic": answer.topic,
             "entries": [_encode_entry(entry) for entry in answer.entries],
         }
-    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+    return _dump(document)
+
+
+def encode_links(links: Sequence[FeedLink]) -> bytes:
+    """Returns the feeds that a page names as JSON."""
+    return _dump({"links": [[link.url, link.title, link.mime] for link in links]})
+
+
+def decode_links(payload: bytes) -> tuple[FeedLink, ...] | Failed:
+    """Reads what `encode_links` wrote, or `encode` for a failure.
+
+    Raises:
+        BadMessage: the payload is something else.
+    """
+    try:
+        document = json.loads(payload)
+        if "reason" in document:
+            return _failed(document)
+        return tuple(
+            FeedLink(url=str(url), title=str(title), mime=_text(mime))
+            for url, title, mime in document["links"]
+        )
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise BadMessage(type(error).__name__) from error
 
 
 def decode(payload: bytes) -> ParsedFeed | Failed:
@@ -58,7 +90,7 @@ def decode(payload: bytes) -> ParsedFeed | Failed:
     try:
         document = json.loads(payload)
         if "reason" in document:
-            return Failed(reason=Reason(document["reason"]), message=str(document["message"]))
+            return _failed(document)
         ttl, skip = document["ttl"], document["skip"]
         return ParsedFeed(
             format=str(document["format"]),
@@ -74,6 +106,14 @@ def decode(payload: bytes) -> ParsedFeed | Failed:
         )
     except (ValueError, TypeError, KeyError, RecursionError, OverflowError) as error:
         raise BadMessage(type(error).__name__) from error
+
+
+def _dump(document: dict[str, object]) -> bytes:
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _failed(document: dict[str, object]) -> Failed:
+    return Failed(reason=Reason(str(document["reason"])), message=str(document["message"]))
 
 
 def _encode_entry(entry: ParsedEntry) -> dict[str, object]:
