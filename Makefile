@@ -4,8 +4,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 ARGS ?=
-# The queue's tests wait for disks, locks and other processes more than they compute; each job has
-# a server of its own.
+# The tests wait for locks, peers and other processes more than they compute; each job has a
+# server of its own, and --dist loadgroup keeps together what shares a costly fixture.
 JOBS ?= 4
 ENGINE ?= docker
 
@@ -42,7 +42,7 @@ run: $(STAMP) ## Runs El Heraldo: in Telegram with TELEGRAM_BOT_TOKEN, else as a
 test: $(STAMP) ## Runs every test; needs no service
 	@status=0; \
 	$(BIN)/pytest queue -n $(JOBS) $(ARGS) || status=$$?; \
-	$(BIN)/pytest $(ARGS) || status=$$?; \
+	$(BIN)/pytest -n $(JOBS) --dist loadgroup $(ARGS) || status=$$?; \
 	exit $$status
 
 test-pgbouncer: $(STAMP) ## Runs the queue's tests behind a real PgBouncer (Debian's package)

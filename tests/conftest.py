@@ -1,4 +1,8 @@
-"""Real Postgres for every test that touches storage: a template database, copied per test."""
+"""Real Postgres for every test that touches storage: a template database, copied per test.
+
+Each process of a parallel run has a server of its own; what else tests open lies in their own
+folders and on ports that the system chooses.
+"""
 
 import asyncio
 import itertools
@@ -6,12 +10,18 @@ from collections.abc import AsyncIterator, Iterator
 
 import asyncpg
 import pytest
+from hypothesis import settings
+from memory_folder import memory_folder
 
 import heraldo.ptb  # noqa: F401 - before the library is used, whichever test comes first
 from colmillo import PostgresStore, Queue, schema
 from colmillo.embedded import EmbeddedPostgres
 from heraldo_sync.database import Pool
 from heraldo_sync.statements import statements
+
+# How long an example takes says how busy the machine is; what has to be quick measures itself.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 TEMPLATE = "template_application"
 
@@ -24,15 +34,31 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest first: several at a time end sooner if none of these is left for the end."""
+    items.sort(key=lambda item: item.path.parent.name != "end_to_end")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Shows what tests measured, in whichever process: ``record_property("measured", text)``."""
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            if isinstance(report, pytest.TestReport) and report.when == "call":
+                for name, text in report.user_properties:
+                    if name == "measured":
+                        terminalreporter.write_line(str(text))
+
+
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
-    """One embedded server for the whole run, without the safety that only crashes need."""
-    server = EmbeddedPostgres(tmp_path_factory.mktemp("pg"), durable=False)
-    server.start()
-    try:
-        yield server
-    finally:
-        server.stop()
+    """One embedded server for each process of the run, without the safety only crashes need."""
+    with memory_folder(tmp_path_factory.mktemp("pg")) as folder:
+        server = EmbeddedPostgres(folder, durable=False)
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()
 
 
 @pytest.fixture(scope="session")

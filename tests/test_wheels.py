@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+# The wheels are built once.
+pytestmark = pytest.mark.xdist_group("wheels")
+
 ROOT = Path(__file__).parent.parent
 PARTS = ("queue", "sync", "bot")
 SCRIPTS = Path(sysconfig.get_path("scripts"))

@@ -14,6 +14,8 @@ from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
+from hypothesis import settings
+from memory_folder import memory_folder
 
 from colmillo.embedded import EmbeddedPostgres
 from colmillo.schema import migrate
@@ -22,6 +24,10 @@ if TYPE_CHECKING:
     from colmillo.database import Pool
 
 pytest.register_assert_rewrite("colmillo.testing.suite", "pages")
+
+# How long an example takes says how busy the machine is.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 TEMPLATE = f"colmillo_template_{os.getpid()}"
 
@@ -63,10 +69,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     if address := os.environ.get("COLMILLO_TEST_DSN"):
         yield GivenServer(address)
         return
-    embedded = EmbeddedPostgres(tmp_path_factory.mktemp("postgres"), durable=False)
-    embedded.start()
-    yield embedded
-    embedded.stop()
+    with memory_folder(tmp_path_factory.mktemp("postgres")) as folder:
+        embedded = EmbeddedPostgres(folder, durable=False)
+        embedded.start()
+        try:
+            yield embedded
+        finally:
+            embedded.stop()
 
 
 @pytest.fixture(scope="session")

@@ -248,7 +248,7 @@ async def test_cancels_race_with_completions_and_every_task_ends_once(pool: "Poo
 
     store = PostgresStore(pool)
     queue = Queue(store)
-    worker = Worker(store, tasks=[job], queues={"race": 10}, lease=timedelta(seconds=2))
+    worker = Worker(store, tasks=[job], queues={"race": 10}, lease=timedelta(seconds=10))
     added = await queue.enqueue_many(job.new(number) for number in range(300))
     answers = []
     async with working(worker):

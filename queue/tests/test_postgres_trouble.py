@@ -29,11 +29,13 @@ LEASE = timedelta(minutes=1)
 
 async def test_no_call_waits_for_ever(pool: "Pool", dsn: str) -> None:
     """Stands in for a network that went silent: the answer does not come."""
+    patient = PostgresStore(pool)
     store = PostgresStore(pool, command_timeout=timedelta(milliseconds=200))
     worker = WorkerId(uuid4())
-    await store.register(worker, name="test", lease=LEASE)
-    await store.enqueue([PLAIN])
-    (claimed,) = await store.claim(worker, {"main": 1})
+    await patient.register(worker, name="test", lease=LEASE)
+    await patient.enqueue([PLAIN])
+    (claimed,) = await patient.claim(worker, {"main": 1})
+    now = await patient.now()
     settlement = Settlement(id=claimed.id, lease=claimed.lease, verdict=Finish())
     connection = await asyncpg.connect(dsn)
     try:
@@ -44,7 +46,7 @@ async def test_no_call_waits_for_ever(pool: "Pool", dsn: str) -> None:
             store.settle([settlement]),
             store.renew(worker, LEASE),
             store.rescue(max_crashes=5),
-            store.tick("clean", await store.now(), PLAIN),
+            store.tick("clean", now, PLAIN),
             store.next_due(["main"]),
             store.get(claimed.id),
         ):
@@ -53,7 +55,7 @@ async def test_no_call_waits_for_ever(pool: "Pool", dsn: str) -> None:
         await connection.execute("ROLLBACK")
     finally:
         await connection.close()
-    assert await store.settle([settlement]) == frozenset()
+    assert await patient.settle([settlement]) == frozenset()
 
 
 async def test_exhausted_pool_is_not_waited_for_for_ever(dsn: str) -> None:
@@ -62,7 +64,8 @@ async def test_exhausted_pool_is_not_waited_for_for_ever(dsn: str) -> None:
         async with small.acquire():
             with pytest.raises(TimeoutError):
                 await store.now()
-        assert await store.counts() == {}
+        # What waited in vain has not taken the connection along.
+        assert await PostgresStore(small).counts() == {}
 
 
 async def test_rescue_goes_on_past_rows_that_refuse(

@@ -10,6 +10,7 @@ from colmillo import Context, PostgresStore, Worker, task
 
 LEASE = timedelta(seconds=2)
 RUSH = 2000
+MOST = 200
 
 
 @task(queue="kill")
@@ -25,7 +26,10 @@ async def hang(ctx: Context["asyncpg.Pool[asyncpg.Record]"], number: int) -> Non
 
 @task(queue="kill")
 async def count(ctx: Context["asyncpg.Pool[asyncpg.Record]"], number: int) -> None:
-    """Has its effect and completes in one transaction."""
+    """Has its effect and completes in one transaction. Stops before it has done them all: who is
+    to kill it may be late."""
+    if number >= MOST:
+        await asyncio.Event().wait()
     async with ctx.resources.acquire() as connection, connection.transaction():
         await connection.execute(
             "INSERT INTO effects VALUES ($1, $2, $3)", number, ctx.task.attempt, "victim"

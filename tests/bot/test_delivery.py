@@ -79,7 +79,7 @@ class Scene:
             tasks=[deliver_task],
             queues={DELIVERY_QUEUE: 5},
             resources=self.services,
-            lease=timedelta(seconds=5),
+            lease=timedelta(seconds=30),
             poll=timedelta(milliseconds=50),
         )
         async with working(worker):

@@ -1,6 +1,7 @@
 """Failures on demand, and the pace of sending."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
@@ -156,6 +157,15 @@ async def test_the_limit_over_all_chats(server: BotApiServer, app: App) -> None:
         await app.bot.send_message(person.id, "x")
     with pytest.raises(RetryAfter):
         await app.bot.send_message(people[3].id, "x")
+
+
+async def test_nobody_else_gets_the_port_during_an_outage(server: BotApiServer) -> None:
+    port = int(server.base_url.rpartition(":")[2])
+    await server.down("refused")
+    with socket.socket() as other, pytest.raises(OSError, match="in use"):
+        other.bind(("127.0.0.1", port))
+    await server.up()
+    assert server.base_url.endswith(f":{port}")
 
 
 async def test_waiting_in_vain_says_what_did_happen(server: BotApiServer, app: App) -> None:

@@ -108,7 +108,7 @@ class Hostile:
 async def bot(pool: Pool) -> AsyncIterator[tuple[BotApiServer, Person]]:
     """The application, with a fetcher that is less patient than the real one."""
     limits = Limits(
-        connect=timedelta(seconds=2), read=timedelta(seconds=1), total=timedelta(seconds=5)
+        connect=timedelta(seconds=5), read=timedelta(seconds=3), total=timedelta(seconds=15)
     )
     fetcher = Fetcher(AddressPolicy.parse("127.0.0.1"), limits=limits, resolver=Names())
     async with (

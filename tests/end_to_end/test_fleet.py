@@ -3,8 +3,8 @@
 import asyncio
 import random
 import re
-import sys
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -116,7 +116,7 @@ async def everything_arrived(server: BotApiServer, wanted: int) -> None:
         missing, messages_then = wanted - len(sent(server)), messages
         return missing <= 0
 
-    async with asyncio.timeout(90):
+    async with asyncio.timeout(200):
         await server.world.changed.met(arrived)
 
 
@@ -138,9 +138,9 @@ def assert_in_order(place: Place) -> None:
         last[name] = number
 
 
-@pytest.mark.timeout(280)
+@pytest.mark.timeout(600)
 async def test_every_chat_gets_every_post_in_order_though_workers_are_killed(
-    empty_dsn: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    empty_dsn: str, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
     await migrate(empty_dsn)
     rng = random.Random(42)
@@ -181,11 +181,11 @@ async def test_every_chat_gets_every_post_in_order_though_workers_are_killed(
                 pytest.fail(f"{len(sent(server))} posts arrived\n{fleet.logs()}")
     counts = sent(server)
     repeats = sum(counts.values()) - len(counts)
-    with capsys.disabled():
-        sys.stdout.write(
-            f"\n{FEEDS} feeds x {CHATS} chats: {len(counts)} of {total} posts arrived, "
-            f"{total - len(counts)} lost, {repeats} repeated after {KILLS} kills\n"
-        )
+    record_property(
+        "measured",
+        f"{FEEDS} feeds x {CHATS} chats: {len(counts)} of {total} posts arrived, "
+        f"{total - len(counts)} lost, {repeats} repeated after {KILLS} kills",
+    )
     assert len(counts) == total
     assert repeats <= KILLS * AT_ONCE
     assert max(counts.values()) <= 1 + KILLS

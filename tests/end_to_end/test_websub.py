@@ -1,18 +1,17 @@
 """From a hub's push to a message in Telegram, without a poll; and a fleet that lives by its hub."""
 
-import socket
-import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import asyncpg
-import pytest
 from application import application_running, make_services
 from feed_server import FeedServer
 from fleet import Fleet
 from hub import Hub, naming
+from ports import free_port
 
 from heraldo.botapi import BotApiServer, Person
 from heraldo.database import migrate
@@ -28,19 +27,12 @@ QUICK = SendLimits(overall=MOMENT, person=MOMENT, group=MOMENT)
 POSTS = 5
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 async def arrived(person: Person, text: str) -> None:
     await person.private.wait_for(lambda message: text in message.text, within=30)
 
 
 async def test_a_post_is_sent_when_it_is_pushed(
-    pool: Pool, feeds: FeedServer, capsys: pytest.CaptureFixture[str]
+    pool: Pool, feeds: FeedServer, record_property: Callable[[str, object], None]
 ) -> None:
     port = free_port()
     url = f"http://127.0.0.1:{port}"
@@ -75,9 +67,8 @@ async def test_a_post_is_sent_when_it_is_pushed(
                 assert await hub.push(asked, b"<rss/>") == 202
                 await arrived(owner, text)
                 took.append(time.monotonic() - started)
-    with capsys.disabled():
-        figures = ", ".join(f"{seconds * 1000:.0f}" for seconds in sorted(took))
-        sys.stdout.write(f"\npublished → sent by a push: {figures} ms\n")
+    figures = ", ".join(f"{seconds * 1000:.0f}" for seconds in sorted(took))
+    record_property("measured", f"published → sent by a push: {figures} ms")
     assert min(took) < 2
 
 

@@ -1,6 +1,6 @@
 """Addresses, names and redirects that lead to where the bot must not go."""
 
-from hostile_case import QUICK, Case, Peer, Refused, page, redirecting
+from hostile_case import Case, Peer, Refused, page, redirecting
 
 from heraldo_sync.model import Reason
 
@@ -217,6 +217,5 @@ CASES = (
         name="a host that is nobody's",
         expect=Refused(Reason.CONNECT, "cannot be reached"),
         url="http://127.0.0.1:1/",
-        limits=QUICK,
     ),
 )

@@ -24,6 +24,9 @@ from heraldo_sync.fetch import Fetcher
 from heraldo_sync.parse import Parser
 from heraldo_sync.services import SyncServices
 
+# One process has the server and the table of costs; no other test's work is in its figures.
+pytestmark = pytest.mark.xdist_group("hostile")
+
 PAGE = Path(__file__).parent.parent.parent / "docs" / "hostile.md"
 DATABASE = "test_hostile"
 

@@ -296,6 +296,7 @@ async def _stop(worker: Worker, running: asyncio.Task[None]) -> None:
     await running
 
 
+@pytest.mark.timeout(300)
 async def test_a_slow_host_with_a_thousand_feeds_holds_nobody_up_and_has_its_turn_itself(
     services: SyncServices, dsn: str
 ) -> None:

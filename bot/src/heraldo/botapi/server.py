@@ -7,6 +7,7 @@ use it at once. People, chats and failures are moved from the process it runs in
 import asyncio
 import contextlib
 import secrets
+import socket
 from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Literal, Self
@@ -69,6 +70,7 @@ class BotApiServer:
         self._outage: Outage | None = None
         self._runner: web.AppRunner | None = None
         self._site: web.TCPSite | None = None
+        self._reserved: socket.socket | None = None
         self._poster: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -94,6 +96,7 @@ class BotApiServer:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._poster
         self.world.updates.end_polls()
+        self._unreserve()
         if self._runner is not None:
             self._cut_connections()
             await self._runner.cleanup()
@@ -155,10 +158,12 @@ class BotApiServer:
         if how == "refused" and self._site is not None:
             await self._site.stop()
             self._cut_connections()
+            self._reserve()
 
     async def up(self) -> None:
         """Ends an outage, under the same address."""
         if self._outage == "refused":
+            self._unreserve()
             await self._listen()
         self._outage = None
 
@@ -225,6 +230,18 @@ class BotApiServer:
         await self._site.start()
         # Kept, so that the server comes back under the same address after an outage.
         self._port = int(self._runner.addresses[0][1])
+
+    def _reserve(self) -> None:
+        """Holds the port during an outage without listening, or somebody else might get it."""
+        family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
+        self._reserved = socket.socket(family)
+        self._reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._reserved.bind((self._host, self._port))
+
+    def _unreserve(self) -> None:
+        if self._reserved is not None:
+            self._reserved.close()
+            self._reserved = None
 
     def _cut_connections(self) -> None:
         server = self._runner.server if self._runner is not None else None
