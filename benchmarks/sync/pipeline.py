@@ -27,6 +27,7 @@ from heraldo.settings import Settings
 from heraldo.stopping import Stop, on_signals
 from heraldo_sync.addresses import SystemResolver
 from heraldo_sync.fetch import Fetcher
+from heraldo_sync.hosts import HOST_QUEUE
 from heraldo_sync.tasks import SYNC_QUEUE
 from heraldo_sync.tls import SessionContext
 
@@ -64,7 +65,7 @@ async def main(role: str, root: Path) -> None:
                     application = make_application(settings, services)
                     group.create_task(run_everything(application, services, stop))
                 if role in ("worker", "both"):
-                    queues = {SYNC_QUEUE: QUEUES[SYNC_QUEUE]}
+                    queues = {queue: QUEUES[queue] for queue in (SYNC_QUEUE, HOST_QUEUE)}
                     group.create_task(run_worker(services, queues, stop))
                 if role in ("scheduler", "both"):
                     group.create_task(run_scheduler(services, stop))

@@ -10,6 +10,7 @@ from certificates import DOMAIN
 from colmillo import PostgresStore, Queue
 from colmillo.store import State
 from heraldo.database import migrate
+from heraldo_sync.hosts import HOST_QUEUE
 from heraldo_sync.messages import DELIVERY_QUEUE
 from heraldo_sync.tasks import SYNC_QUEUE, tick
 
@@ -141,7 +142,8 @@ class Town:
             return unchecked
         counts = await self._store.counts()
         live = (State.WAITING, State.RUNNING)
-        return sum(counts.get((SYNC_QUEUE, state), 0) for state in live)
+        queues = (SYNC_QUEUE, HOST_QUEUE)
+        return sum(counts.get((queue, state), 0) for queue in queues for state in live)
 
     async def rest(self, seconds: float) -> None:
         """Waits, with the server doing the timing."""
