@@ -8,7 +8,7 @@ from heraldo_sync.database import Connection
 from heraldo_sync.model import Fetched
 from heraldo_sync.reading import Reading, read
 from heraldo_sync.services import SyncServices
-from heraldo_sync.store import load_feed, upsert_feed
+from heraldo_sync.store import load_feeds, upsert_feed
 
 URL = "https://site.example/feed"
 FANNED_OUT = """
@@ -46,8 +46,7 @@ class Follower:
     async def check(self, body: bytes, *, crash: bool = False) -> list[str]:
         before = len(await self.fanned_out())
         async with self.services.pool.acquire() as connection:
-            feed = await load_feed(connection, self.feed_id)
-            assert feed is not None
+            feed = (await load_feeds(connection, [self.feed_id]))[self.feed_id]
             answer = await read(self.services, Fetched(url=URL, body=body), seen=feed.items)
             if isinstance(answer, Reading):
                 try:

@@ -12,7 +12,7 @@ from heraldo_sync.batches import Batches, may_be_one_row
 from heraldo_sync.database import Pool
 from heraldo_sync.keeping import Keeper, Rhythm
 from heraldo_sync.model import Validators
-from heraldo_sync.store import Success, load_feed
+from heraldo_sync.store import Success, load_feeds
 
 FREE = "SELECT id FROM feeds ORDER BY id FOR UPDATE SKIP LOCKED"
 WAITING = """
@@ -71,9 +71,8 @@ async def test_loading_many_finds_what_loading_one_does(pool: Pool, feeds: list[
     assert found[-1] is None
     for feed_id, feed in zip(feeds, found[:-1], strict=True):
         async with pool.acquire() as connection:
-            alone = await load_feed(connection, feed_id)
+            alone = (await load_feeds(connection, [feed_id]))[feed_id]
         assert feed is not None
-        assert alone is not None
         assert (feed.id, feed.url, feed.validators) == (feed_id, alone.url, alone.validators)
         assert (feed.failures, feed.body_hash, feed.seen) == (2, b"hash", True)
 

@@ -18,7 +18,7 @@ from heraldo_sync.model import Failed, Fetched, ParsedFeed
 from heraldo_sync.parse import Parser
 from heraldo_sync.reading import Familiar, Reading, read, read_whole
 from heraldo_sync.services import SyncServices
-from heraldo_sync.store import load_feed, upsert_feed
+from heraldo_sync.store import load_feeds, upsert_feed
 
 URL = "https://example.org/blog/feed"
 STORED = """
@@ -66,8 +66,7 @@ async def check(services: SyncServices, feed_id: int, body: bytes, *, whole: boo
     """Checks a feed that shows this document; returns what was read."""
     fetched = Fetched(url=URL, body=body)
     async with services.pool.acquire() as connection:
-        feed = await load_feed(connection, feed_id)
-        assert feed is not None
+        feed = (await load_feeds(connection, [feed_id]))[feed_id]
         if whole:
             answer: Reading | Familiar | Failed = await read_whole(services, fetched)
         else:

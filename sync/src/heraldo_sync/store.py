@@ -117,11 +117,6 @@ class Failing:
     ailing: Ailing
 
 
-async def load_feed(connection: Connection, feed_id: int) -> StoredFeed | None:
-    """The feed, or None when it is gone."""
-    return (await load_feeds(connection, [feed_id])).get(feed_id)
-
-
 async def load_feeds(connection: Connection, feed_ids: Sequence[int]) -> dict[int, StoredFeed]:
     """Those of the feeds that are there, by id."""
     rows = await connection.fetch(statement("feed"), feed_ids)
